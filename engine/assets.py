@@ -1,0 +1,59 @@
+"""Things outside the graph that a graph names: weights, detectors, pictures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class AssetPort:
+    """Marks a string port whose text names an asset: `checkpoint: Annotated[str, AssetPort("checkpoint")] = "auto"`.
+
+    The text must be known before the run (a literal or a graph input). The content's sha256, not the text, is in the key.
+    """
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A name of a kind, as a graph says it."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An asset that is there, whole and hashed; `path` is None where the name legitimately means nothing (`none`)."""
+
+    asset: Asset
+    path: Path | None
+    sha256: str
+    how: str = ""
+    """Which step found it, for people: 'embedded nova-nano'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetchable:
+    """An asset that is not here yet but can be downloaded; its content is unknown until then."""
+
+    asset: Asset
+    how: str
+
+
+Report = Callable[[int, int | None, str], None]
+"""Called with bytes done, bytes in all where known, and what is being fetched; may raise Cancelled."""
+
+
+class Assets(Protocol):
+    """Where the application looks things up; the engine only asks."""
+
+    def find(self, asset: Asset) -> Found | Fetchable:
+        """Look an asset up without downloading; raises AssetMissing or AssetRefused."""
+        ...
+
+    def fetch(self, asset: Asset, report: Report) -> Found:
+        """Download an asset if need be; raises AssetError."""
+        ...

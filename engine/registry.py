@@ -1,0 +1,43 @@
+"""The node types a graph may use: an explicit, frozen collection."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from engine.declaration import Declaration, declare
+from engine.errors import RegistryError
+from engine.node import Node
+
+
+class Registry(Mapping[str, Declaration]):
+    """Node declarations by name; two classes of one name are an error."""
+
+    def __init__(self, classes: Iterable[type[Node[Any]]]) -> None:
+        """Declare every class; raises RegistryError."""
+        found: dict[str, Declaration] = {}
+        for cls in classes:
+            declaration = declare(cls)
+            if declaration.name in found:
+                homes = f"{_home(found[declaration.name].cls)} and {_home(cls)}"
+                raise RegistryError(f"two node types are called {declaration.name}: {homes}", hint="Rename one of them.")
+            found[declaration.name] = declaration
+        self._declarations = found
+
+    def __getitem__(self, name: str) -> Declaration:
+        """Return the declaration of a type; raises KeyError."""
+        return self._declarations[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the type names."""
+        return iter(self._declarations)
+
+    def __len__(self) -> int:
+        """Return how many types there are."""
+        return len(self._declarations)
+
+    def extended(self, classes: Iterable[type[Node[Any]]]) -> "Registry":
+        """Return a registry with more node types."""
+        return Registry([*(declaration.cls for declaration in self.values()), *classes])
+
+
+def _home(cls: type[Any]) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"

@@ -1,0 +1,1 @@
+"""The node library: one declaration per file, free of torch."""

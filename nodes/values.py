@@ -1,0 +1,193 @@
+"""The port types of the node library: handles that say how to get a model, and pieces of data."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from engine.values import Handle, Loading, Value
+
+if TYPE_CHECKING:
+    from nodes.sdxl.detector import LiveDetector
+    from nodes.sdxl.model import LiveModel
+    from nodes.sdxl.text import LiveTextEncoders
+    from nodes.sdxl.vae import LiveVae
+
+DType = Literal["F32", "F16", "BF16", "U8", "I64"]
+
+
+@dataclass(frozen=True, slots=True)
+class Array(Value):
+    """Numbers without a library: row-major, little-endian bytes; dtype names as in safetensors."""
+
+    dtype: DType
+    shape: tuple[int, ...]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Weights(Value):
+    """A file of weights by its content; `name` is for people and is not where it lies."""
+
+    sha256: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lora(Value):
+    """A low-rank adapter and how strongly it acts on the UNet and on the text encoders."""
+
+    weights: Weights
+    model_strength: float
+    text_strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Model(Handle["LiveModel"]):
+    """How to get the denoising UNet.
+
+    `size` is the native (width, height) in pixels.
+    """
+
+    weights: Weights
+    size: tuple[int, int]
+    prediction: Literal["epsilon", "v_prediction"] = "epsilon"
+    zero_terminal_snr: bool = False
+    loras: tuple[Lora, ...] = ()
+
+    def load(self, loading: Loading) -> "LiveModel":
+        """Load the UNet and its noise schedule."""
+        from nodes.sdxl.model import load_model
+
+        return load_model(self, loading)
+
+
+@dataclass(frozen=True, slots=True)
+class TextEncoders(Handle["LiveTextEncoders"]):
+    """How to get both CLIP text encoders and their tokenizers."""
+
+    weights: Weights
+    loras: tuple[Lora, ...] = ()
+
+    def load(self, loading: Loading) -> "LiveTextEncoders":
+        """Load the text encoders and tokenizers."""
+        from nodes.sdxl.text import load_text_encoders
+
+        return load_text_encoders(self, loading)
+
+
+@dataclass(frozen=True, slots=True)
+class Vae(Handle["LiveVae"]):
+    """How to get the VAE: bundled in a checkpoint, or a file of its own.
+
+    `half` says that it stays finite in half precision (the fp16-fix VAE).
+    """
+
+    weights: Weights
+    bundled: bool = True
+    half: bool = False
+
+    def load(self, loading: Loading) -> "LiveVae":
+        """Load the VAE."""
+        from nodes.sdxl.vae import load_vae
+
+        return load_vae(self, loading)
+
+
+@dataclass(frozen=True, slots=True)
+class Detector(Handle["LiveDetector"]):
+    """How to get a YOLO detector; `pickled` marks a .pt file that the user allowed."""
+
+    weights: Weights
+    pickled: bool = False
+
+    def load(self, loading: Loading) -> "LiveDetector":
+        """Load the detector."""
+        from nodes.sdxl.detector import load_detector
+
+        return load_detector(self, loading)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted(Value):
+    """One encoded text: `embeds` [1, tokens, width] and `pooled` [1, projection]."""
+
+    embeds: Array
+    pooled: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Conditioning(Value):
+    """What to draw and what to avoid, encoded."""
+
+    positive: Prompted
+    negative: Prompted
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance(Value):
+    """Perturbed-attention guidance: its scale, and the layers it perturbs (`mid`, `up.0`, `up.0.attentions.1`)."""
+
+    scale: float
+    layers: tuple[str, ...] = ("mid",)
+
+
+@dataclass(frozen=True, slots=True)
+class Latents(Value):
+    """Latent pictures: `samples` [batch, 4, height/8, width/8], unscaled by nothing but the VAE's own factor.
+
+    `seeds` names the seed of each picture, empty where they were encoded from pictures.
+    """
+
+    samples: Array
+    seeds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Image(Value):
+    """A batch of pictures: `pixels` U8 [batch, height, width, 3], sRGB; `seeds` as in Latents."""
+
+    pixels: Array
+    seeds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mask(Value):
+    """A batch of masks: `weight` U8 [batch, height, width]; 255 is repainted, 0 is kept."""
+
+    weight: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Box(Value):
+    """A rectangle in pixels, and how sure the detector is of it (0 to 1)."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes(Value):
+    """The boxes found in each picture of a batch, best first."""
+
+    pictures: tuple[tuple[Box, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class File(Value):
+    """An encoded picture: bytes, media type (`image/png`), size in pixels, seed where known, sha256 of its pixels."""
+
+    data: bytes
+    media_type: str
+    width: int
+    height: int
+    seed: int | None
+    pixel_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Files(Value):
+    """The encoded pictures of a batch, in order."""
+
+    files: tuple[File, ...]
