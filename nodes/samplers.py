@@ -1,0 +1,54 @@
+"""Samplers and noise schedules: their names here (those of ComfyUI), and in A1111's picture metadata."""
+
+from typing import Literal
+
+SamplerName = Literal[
+    "euler",
+    "euler_ancestral",
+    "heun",
+    "dpmpp_2m",
+    "dpmpp_2m_sde",
+    "ddim",
+    "uni_pc",
+    "uni_pc_bh2",
+    "lcm",
+]
+"""How the steps are taken; every one works with every schedule."""
+
+ScheduleName = Literal["normal", "karras", "exponential", "sgm_uniform", "simple", "kl_optimal"]
+"""How much noise is left before each step."""
+
+_A1111_SAMPLERS: dict[SamplerName, str] = {
+    "euler": "Euler",
+    "euler_ancestral": "Euler a",
+    "heun": "Heun",
+    "dpmpp_2m": "DPM++ 2M",
+    "dpmpp_2m_sde": "DPM++ 2M SDE",
+    "ddim": "DDIM",
+    "uni_pc": "UniPC",
+    "uni_pc_bh2": "UniPC",
+    "lcm": "LCM",
+}
+
+_A1111_SCHEDULES: dict[ScheduleName, str] = {
+    "normal": "Normal",
+    "karras": "Karras",
+    "exponential": "Exponential",
+    "sgm_uniform": "SGM Uniform",
+    "simple": "Simple",
+    "kl_optimal": "KL Optimal",
+}
+
+
+def a1111_sampler(sampler: SamplerName, schedule: ScheduleName) -> str:
+    """Return a sampler and its schedule as one A1111 name: `Euler a`, `DPM++ 2M Karras`.
+
+    Only Karras and Exponential were ever part of a name; A1111 writes the others as a separate `Schedule type`.
+    """
+    name = _A1111_SAMPLERS[sampler]
+    return f"{name} {_A1111_SCHEDULES[schedule]}" if schedule in ("karras", "exponential") else name
+
+
+def a1111_schedule(schedule: ScheduleName) -> str:
+    """Return A1111's `Schedule type` of a schedule."""
+    return _A1111_SCHEDULES[schedule]

@@ -1,0 +1,142 @@
+"""What the denoise loop is asked to do, checked before any model is loaded."""
+
+from dataclasses import dataclass
+
+from engine.errors import NovaError
+from nodes.samplers import SamplerName, ScheduleName
+from nodes.values import Conditioning, Guidance, Latents, Mask
+
+SEEDS = 2**64
+
+
+def seeds_from(seed: int, count: int) -> tuple[int, ...]:
+    """Return the seeds of a batch: picture k has `seed + k`, starting over at 2**64."""
+    return tuple((seed + k) % SEEDS for k in range(count))
+
+
+def steps_to_run(steps: int, denoise: float) -> int:
+    """Return how many of the last steps a partial denoise runs: `steps * denoise`, rounded down.
+
+    As in diffusers and A1111; a product that misses a whole number by a rounding error counts as that number.
+    Raises NovaError if none are left.
+    """
+    run = min(steps, int(steps * denoise + 1e-9))
+    if run < 1:
+        raise NovaError(
+            f"denoise {denoise:g} of {steps} steps leaves less than one step to run",
+            hint=f"Raise denoise to {1 / steps:.3g} or more, or steps to {int(1 / denoise + 1)} or more.",
+        )
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class MicroConditioning:
+    """What SDXL is told about picture sizes, in pixels: (width, height) and (left, top)."""
+
+    original: tuple[int, int]
+    crop: tuple[int, int]
+    target: tuple[int, int]
+
+    @property
+    def time_ids(self) -> tuple[int, int, int, int, int, int]:
+        """The six numbers in the order the UNet was trained with."""
+        return (*self.original[::-1], *self.crop[::-1], *self.target[::-1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenoiseRequest:
+    """One call of the denoise loop.
+
+    `seeds` has one seed per picture. `size` is (width, height) in pixels, multiples of 8. `latents` and `mask` have one
+    picture, used for all, or one per seed; `mask` is in pixels. `denoise` below 1 starts from `latents` with only part
+    of the noise. `interval` is the part of the run, from 0 to 1, in which guidance acts. `micro_batch` pictures are
+    drawn at once: only 1 promises the same bits for every batch size. `micro` None means the picture's own size.
+    Raises NovaError where the parts do not fit together.
+    """
+
+    conditioning: Conditioning
+    seeds: tuple[int, ...]
+    size: tuple[int, int]
+    steps: int
+    cfg: float
+    sampler: SamplerName = "euler_ancestral"
+    schedule: ScheduleName = "normal"
+    denoise: float = 1.0
+    latents: Latents | None = None
+    mask: Mask | None = None
+    guidance: Guidance | None = None
+    rescale: float = 0.0
+    interval: tuple[float, float] = (0.0, 1.0)
+    micro_batch: int = 1
+    micro: MicroConditioning | None = None
+
+    def __post_init__(self) -> None:
+        """Check what no single port can know."""
+        steps_to_run(self.steps, self.denoise)
+        self._check_size()
+        self._check_tokens()
+        if self.latents is None:
+            self._check_without_latents()
+        else:
+            self._check_latents(self.latents)
+        if self.mask is not None:
+            width, height = self.size
+            self._check_batch("mask", self.mask.weight.shape, (height, width))
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """The shape of one latent picture: [4, height/8, width/8]."""
+        width, height = self.size
+        return (4, height // 8, width // 8)
+
+    @property
+    def time_ids(self) -> tuple[int, int, int, int, int, int]:
+        """The size conditioning, the picture's own size where nothing else is said."""
+        micro = self.micro or MicroConditioning(original=self.size, crop=(0, 0), target=self.size)
+        return micro.time_ids
+
+    @property
+    def pag_scale(self) -> float:
+        """The scale of perturbed-attention guidance, 0 without it."""
+        return self.guidance.scale if self.guidance else 0.0
+
+    def _check_size(self) -> None:
+        width, height = self.size
+        if min(width, height) < 8 or width % 8 or height % 8:
+            raise NovaError(f"the size {width}x{height} is not made of multiples of 8 pixels")
+        if not self.seeds:
+            raise NovaError("no seed was given, so there is no picture to draw")
+
+    def _check_tokens(self) -> None:
+        positive = self.conditioning.positive.embeds.shape
+        negative = self.conditioning.negative.embeds.shape
+        if self.cfg != 1.0 and positive != negative:
+            raise NovaError(
+                f"the prompt is encoded as {list(positive)} but the negative prompt as {list(negative)}",
+                hint="Encode both with one Encoder: it brings them to the same length.",
+            )
+
+    def _check_without_latents(self) -> None:
+        if self.denoise < 1:
+            raise NovaError(
+                f"denoise {self.denoise:g} keeps part of a picture, but there are no latents to keep",
+                hint="Connect latents (from EncodeImage or another Sampler), or leave denoise at 1.",
+            )
+        if self.mask is not None:
+            raise NovaError(
+                "a mask keeps part of a picture, but there are no latents to keep", hint="Connect latents too."
+            )
+
+    def _check_latents(self, latents: Latents) -> None:
+        shape = latents.samples.shape
+        if len(shape) != 4 or shape[1] != 4:
+            raise NovaError(f"latents have the shape {list(shape)}, not [batch, 4, height/8, width/8]")
+        self._check_batch("latents", shape, self.latent_shape)
+
+    def _check_batch(self, what: str, shape: tuple[int, ...], one: tuple[int, ...]) -> None:
+        pictures = len(self.seeds)
+        if shape[0] not in (1, pictures) or shape[1:] != one:
+            raise NovaError(
+                f"the {what} of shape {list(shape)} do not fit {pictures} picture(s) of {self.size[0]}x{self.size[1]}",
+                hint=f"Expected {[pictures, *one]}" + (f" or {[1, *one]}." if pictures > 1 else "."),
+            )
