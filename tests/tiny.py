@@ -1,6 +1,8 @@
-"""An SDXL of 0.3 million parameters, made in-process: the same parts and layout as the real one, with random weights."""
+"""An SDXL of 0.3 million parameters, made in-process: parts and layout of the real one, with random weights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
@@ -14,6 +16,7 @@ from transformers import (
 from nodes.sdxl.model import LiveModel
 from nodes.sdxl.text import LiveTextEncoders
 from nodes.sdxl.vae import LiveVae
+from tools.single_file import configuration_metadata, describe, model_spec, single_file_tensors, write_safetensors
 
 WORDS = ("girl", "hair", "blue", "red", "cat", "face", "smile", "bad")
 
@@ -166,3 +169,28 @@ def tiny(seed: int = 0) -> Tiny:
         text=text_encoders(seed),
         vae=LiveVae(vae(seed)),
     )
+
+
+def write_checkpoint(
+    path: Path,
+    *,
+    parts: Tiny | None = None,
+    dtype: torch.dtype = torch.float32,
+    size: tuple[int, int] = (128, 128),
+    markers: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
+    """Write a tiny SDXL as a single file that carries its configuration, and return its path.
+
+    `parts` are written instead of those of seed 0; `markers` are added as empty tensors (`v_pred`, `ztsnr`); tensors
+    whose names start as one of `without` are left out; `metadata` is added to, or replaces, what is written by default.
+    """
+    own = parts or tiny()
+    configuration = describe(own.model, own.text, own.vae, merges())
+    tensors = single_file_tensors(own.model, own.text, own.vae, configuration, dtype)
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(without)} if without else tensors
+    tensors |= {marker: torch.zeros(0) for marker in markers}
+    told = {**model_spec("tiny", size), **configuration_metadata(configuration), **(metadata or {})}
+    write_safetensors(path, tensors, told)
+    return path

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from diffusers import UNet2DConditionModel
 
 from engine.values import Loading
+from nodes.sdxl.configuration import UNetConfig, configuration_of
+from nodes.sdxl.devices import device_of, dtype_of
+from nodes.sdxl.header import read_header
+from nodes.sdxl.layout import unet_places
+from nodes.sdxl.weights import empty, fill, open_weights
 from nodes.values import Model
 
 
@@ -19,4 +24,19 @@ class LiveModel:
 
 def load_model(handle: Model, loading: Loading) -> LiveModel:
     """Load the UNet of a checkpoint; raises AssetMissing or AssetRefused."""
-    raise NotImplementedError
+    path = loading.path(handle.weights.sha256)
+    configuration = configuration_of(read_header(path))
+    unet = empty_unet(configuration.unet)
+    places = unet_places(unet.state_dict().keys(), configuration.unet.layers_per_block)
+    with open_weights(path) as file:
+        fill(unet, places, file, device_of(loading.environment), dtype_of(loading.environment))
+    schedule: dict[str, object] = {**configuration.scheduler.model_dump(), "prediction_type": handle.prediction}
+    if handle.zero_terminal_snr:
+        # Without trailing spacing the first step would not start at the pure noise this model was trained on.
+        schedule |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    return LiveModel(unet, schedule)
+
+
+def empty_unet(config: UNetConfig) -> UNet2DConditionModel:
+    """Return the UNet of a configuration, without weights."""
+    return empty(lambda: UNet2DConditionModel(**config.model_dump()))

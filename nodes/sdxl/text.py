@@ -2,9 +2,16 @@
 
 from dataclasses import dataclass
 
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from engine.errors import AssetRefused
 from engine.values import Loading
+from nodes.sdxl.configuration import Configuration, TextConfig, configuration_of
+from nodes.sdxl.devices import device_of, dtype_of
+from nodes.sdxl.header import read_header
+from nodes.sdxl.layout import text_2_places, text_places
+from nodes.sdxl.tokenizer import make_tokenizers
+from nodes.sdxl.weights import empty, fill, open_weights
 from nodes.values import TextEncoders
 
 
@@ -20,4 +27,37 @@ class LiveTextEncoders:
 
 def load_text_encoders(handle: TextEncoders, loading: Loading) -> LiveTextEncoders:
     """Load the text encoders of a checkpoint; raises AssetMissing or AssetRefused."""
-    raise NotImplementedError
+    path = loading.path(handle.weights.sha256)
+    device, dtype = device_of(loading.environment), dtype_of(loading.environment)
+    configuration = configuration_of(read_header(path))
+    tokenizers = make_tokenizers(configuration.tokenizer)
+    for tokenizer in tokenizers:
+        _check_tokenizer(path.name, tokenizer, configuration)
+    first = empty_text_encoder(configuration.text_encoder)
+    second = empty_text_encoder_2(configuration.text_encoder_2)
+    with open_weights(path) as file:
+        fill(first, text_places(first.state_dict().keys()), file, device, dtype)
+        fill(second, text_2_places(second.state_dict().keys()), file, device, dtype)
+    return LiveTextEncoders(*tokenizers, first, second)
+
+
+def empty_text_encoder(config: TextConfig) -> CLIPTextModel:
+    """Return the first text encoder of a configuration, without weights."""
+    return empty(lambda: CLIPTextModel(CLIPTextConfig(**config.model_dump())))
+
+
+def empty_text_encoder_2(config: TextConfig) -> CLIPTextModelWithProjection:
+    """Return the second text encoder of a configuration, without weights."""
+    return empty(lambda: CLIPTextModelWithProjection(CLIPTextConfig(**config.model_dump())))
+
+
+def _check_tokenizer(name: str, tokenizer: CLIPTokenizer, configuration: Configuration) -> None:
+    """Refuse a tokenizer that does not belong to the text encoders: it would draw something else without a word."""
+    for config in (configuration.text_encoder, configuration.text_encoder_2):
+        expected = (config.vocab_size, config.bos_token_id, config.eos_token_id)
+        found = (len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
+        if found != expected:
+            raise AssetRefused(
+                f"{name}: the tokenizer has (entries, start, end) {found} where the text encoders expect {expected}",
+                hint="The merges in the file's metadata do not belong to its weights.",
+            )

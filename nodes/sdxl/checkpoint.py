@@ -1,0 +1,148 @@
+"""What kind of checkpoint a file is, told from its header alone."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from engine.errors import AssetRefused
+from nodes.sdxl.configuration import Configuration, VaeConfig, configuration_of, vae_configuration_of
+from nodes.sdxl.header import Header, read_header
+from nodes.sdxl.layout import TEXT, TEXT_2, UNET, VAE
+
+Prediction = Literal["epsilon", "v_prediction"]
+
+VAE_SIDES = ("encoder.", "decoder.")
+_LORA = re.compile(r"(?:lora_(?:down|up|mid|A|B)|hada_w[12]_[ab]|lokr_w[12](?:_[ab])?)(?:\.weight)?$")
+CHANNELS, INPAINTING_CHANNELS = 4, 9
+SMALLEST, LARGEST = 64, 4096
+"""Edges in pixels that a file may name as its native ones."""
+
+_FIRST_CONVOLUTION = UNET + "input_blocks.0.0.weight"
+_CLIP_L = TEXT + "text_model.embeddings.position_embedding.weight"
+_CLIP_BIGG = TEXT_2 + "positional_embedding"
+_SD1_CLIP = "cond_stage_model.transformer."
+_SD2_CLIP = "cond_stage_model.model."
+_REFINER_CLIP = "conditioner.embedders.0.model."
+_PICK = "Choose an SDXL text-to-image checkpoint: one .safetensors file with UNet, both text encoders and VAE."
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """An SDXL checkpoint that can be loaded: native size in pixels (width, height) and how it was trained."""
+
+    size: tuple[int, int]
+    prediction: Prediction
+    zero_terminal_snr: bool
+    configuration: Configuration
+
+
+def inspect_checkpoint(path: Path) -> Checkpoint:
+    """Read what a checkpoint is; raises AssetMissing, or AssetRefused with what it is instead and what to do."""
+    header = read_header(path)
+    _refuse_others(header)
+    _refuse_incomplete(header)
+    configuration = configuration_of(header)
+    terminal = _zero_terminal_snr(header) or configuration.scheduler.rescale_betas_zero_snr
+    return Checkpoint(_size(header, configuration), _prediction(header, configuration), terminal, configuration)
+
+
+def inspect_vae(path: Path) -> VaeConfig:
+    """Read what a VAE file is, bare or inside a checkpoint; raises AssetMissing or AssetRefused."""
+    header = read_header(path)
+    if vae_prefix(header) is None:
+        raise AssetRefused(
+            f"{header.name} holds no VAE",
+            hint="Choose a .safetensors file of an SDXL VAE, or `none` for the checkpoint's own.",
+        )
+    return vae_configuration_of(header)
+
+
+def vae_prefix(header: Header) -> str | None:
+    """Return what stands before the VAE's names in a file, or None where it has no VAE."""
+    return next((prefix for prefix in (VAE, "") if all(header.has(prefix + side) for side in VAE_SIDES)), None)
+
+
+def is_lora(header: Header) -> bool:
+    """Tell whether a file holds low-rank adapters."""
+    return any(_LORA.search(name) for name in header.tensors)
+
+
+def _refuse_others(header: Header) -> None:
+    if not header.tensors:
+        raise AssetRefused(f"{header.name} holds no tensors", hint=_PICK)
+    if is_lora(header):
+        raise AssetRefused(
+            f"{header.name} is a LoRA, not a checkpoint", hint="Give it to a LoRA node, behind a checkpoint loader."
+        )
+    if header.has(_SD1_CLIP):
+        raise AssetRefused(f"{header.name} is a Stable Diffusion 1.x checkpoint, not SDXL", hint=_PICK)
+    if header.has(_SD2_CLIP):
+        raise AssetRefused(f"{header.name} is a Stable Diffusion 2.x checkpoint, not SDXL", hint=_PICK)
+    if header.has(_REFINER_CLIP):
+        raise AssetRefused(
+            f"{header.name} is the SDXL refiner, which cannot draw on its own",
+            hint="Choose the base checkpoint instead.",
+        )
+    if "scaled_fp8" in header.tensors or any(name.endswith(".scale_weight") for name in header.tensors):
+        raise AssetRefused(
+            f"{header.name} has scaled 8-bit weights", hint="Choose the half-precision file of the same model."
+        )
+    if not header.has(UNET):
+        raise AssetRefused(f"{header.name} {_instead(header)}", hint=_PICK)
+
+
+def _instead(header: Header) -> str:
+    if vae_prefix(header) is not None:
+        return "is a VAE, not a checkpoint"
+    if header.has("down_blocks.") or header.has("input_blocks."):
+        return "holds a UNet alone, without text encoders and VAE"
+    return "is not an SDXL checkpoint: it has no tensors under model.diffusion_model."
+
+
+def _refuse_incomplete(header: Header) -> None:
+    first = header.tensors.get(_FIRST_CONVOLUTION)
+    if first is None or len(first.shape) != len("oihw"):
+        raise AssetRefused(f"{header.name} is not an SDXL checkpoint: its UNet has another structure", hint=_PICK)
+    channels = first.shape[1]
+    if channels == INPAINTING_CHANNELS:
+        raise AssetRefused(
+            f"{header.name} is an SDXL inpainting checkpoint, whose UNet takes {channels} channels",
+            hint="Choose the normal checkpoint: masks work with it.",
+        )
+    if channels != CHANNELS:
+        raise AssetRefused(
+            f"{header.name} has a UNet that takes {channels} channels; SDXL takes {CHANNELS}", hint=_PICK
+        )
+    parts = {
+        "the first text encoder (CLIP-L)": _CLIP_L in header.tensors,
+        "the second text encoder (CLIP-bigG)": _CLIP_BIGG in header.tensors,
+        "the VAE": all(header.has(VAE + side) for side in VAE_SIDES),
+    }
+    absent = [part for part, there in parts.items() if not there]
+    if len(absent) == len(parts):
+        raise AssetRefused(f"{header.name} holds a UNet alone, without text encoders and VAE", hint=_PICK)
+    if absent:
+        raise AssetRefused(f"{header.name} lacks {' and '.join(absent)}", hint=_PICK)
+
+
+def _prediction(header: Header, configuration: Configuration) -> Prediction:
+    said = header.metadata.get("modelspec.prediction_type", "").lower()
+    if "v_pred" in header.tensors or said in {"v", "v_prediction", "v-prediction"}:
+        return "v_prediction"
+    return configuration.scheduler.prediction_type
+
+
+def _zero_terminal_snr(header: Header) -> bool:
+    return "ztsnr" in header.tensors or header.metadata.get("ss_zero_terminal_snr", "").lower() == "true"
+
+
+def _size(header: Header, configuration: Configuration) -> tuple[int, int]:
+    """Return the native (width, height): what the file says if it is sensible, else what its configuration implies."""
+    match = re.fullmatch(r"(\d{2,5})x(\d{2,5})", header.metadata.get("modelspec.resolution", ""))
+    if match:
+        width, height = int(match[1]), int(match[2])
+        if width % 8 == 0 and height % 8 == 0 and min(width, height) >= SMALLEST and max(width, height) <= LARGEST:
+            return width, height
+    side = configuration.unet.sample_size * 2 ** (len(configuration.vae.block_out_channels) - 1)
+    return side, side
