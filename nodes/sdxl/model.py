@@ -1,7 +1,8 @@
 """The denoising UNet and its noise schedule."""
 
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from diffusers import UNet2DConditionModel
 
@@ -20,6 +21,8 @@ class LiveModel:
 
     unet: UNet2DConditionModel
     scheduler_config: Mapping[str, object]
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    """Held while the UNet is in use: PAG changes its layers for the time of a run."""
 
 
 def load_model(handle: Model, loading: Loading) -> LiveModel:
