@@ -1,9 +1,21 @@
 """The denoise loop: from noise, or a noisy picture, to latents."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
+import torch
+from torch.nn.functional import interpolate
+
+from engine.errors import NovaError
+from nodes.sdxl.arrays import from_tensor, to_tensor
+from nodes.sdxl.course import Call, Course
+from nodes.sdxl.guide import Guide
 from nodes.sdxl.model import LiveModel
+from nodes.sdxl.pag import Perturbation, perturbed
+from nodes.sdxl.preview import preview
 from nodes.sdxl.request import DenoiseRequest, MicroConditioning, seeds_from, steps_to_run
 from nodes.values import Latents
 
@@ -25,7 +37,135 @@ class Watch(Protocol):
 def denoise(live: LiveModel, request: DenoiseRequest, watch: Watch) -> Latents:
     """Draw the latents of a request, one micro-batch after the other.
 
-    Returns `samples` F32 [pictures, 4, height/8, width/8] with the request's seeds.
+    Returns `samples` F32 [pictures, 4, height/8, width/8] with the request's seeds. A picture depends on its seed, not
+    on its neighbours: bit for bit with `micro_batch` 1, up to rounding otherwise.
     Raises NovaError where latents stop being numbers, and whatever `watch` raises, between two steps.
     """
-    raise NotImplementedError
+    with live.lock, torch.inference_mode(), _perturbed(live, request) as perturbation:
+        loop = _Loop(live, request, watch, Guide(live.unet, request, perturbation))
+        pictures = range(len(request.seeds))
+        size = request.micro_batch
+        drawn = [loop.draw(pictures[first : first + size]) for first in pictures[::size]]
+        return Latents(from_tensor(torch.cat(drawn)), request.seeds)
+
+
+def _perturbed(live: LiveModel, request: DenoiseRequest) -> AbstractContextManager[Perturbation | None]:
+    if request.guidance is None or request.guidance.scale == 0:
+        return nullcontext()
+    return perturbed(live.unet, request.guidance.layers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The picture that a run starts from: `latents`, the `noise` put over it, and where to repaint (`mask` 1) if not
+    everywhere.
+    """
+
+    latents: torch.Tensor
+    noise: torch.Tensor
+    mask: torch.Tensor | None
+
+    def restored(self, drawn: torch.Tensor, course: Course, call: int) -> torch.Tensor:
+        """Return drawn latents with what the mask keeps put back, as noisy as before the given call."""
+        if self.mask is None:
+            return drawn
+        return (1 - self.mask) * course.noised(self.latents, self.noise, call) + self.mask * drawn
+
+
+class _Loop:
+    def __init__(self, live: LiveModel, request: DenoiseRequest, watch: Watch, guide: Guide) -> None:
+        self._config = live.scheduler_config
+        self._device = live.unet.device
+        self._request = request
+        self._watch = watch
+        self._guide = guide
+        self._steps = steps_to_run(request.steps, request.denoise)
+        self._done = 0
+
+    def draw(self, pictures: range) -> torch.Tensor:
+        """Return the latents of some pictures of the batch, drawn at once."""
+        request = self._request
+        course = Course(request.sampler, request.schedule, request.steps, self._steps, self._config, self._device)
+        generators = [torch.Generator("cpu").manual_seed(request.seeds[picture]) for picture in pictures]
+        noise = torch.cat([torch.randn(1, *request.latent_shape, generator=own) for own in generators])
+        noise = noise.to(self._device)
+        kept = self._kept(pictures, noise)
+        latents = self._beginning(course, noise, kept)
+        finite = _Finite(self._steps)
+        finite.look(latents, 0)
+        for number, call in enumerate(course.calls):
+            self._watch.check()
+            unit = course.scaled(latents, call)
+            output = self._guide.prediction(unit, call.timestep, (call.step - 1) / self._steps)
+            show = partial(_shown, course, output, call, latents)
+            latents = course.advance(output, call, latents, generators)
+            if kept is not None:
+                latents = kept.restored(latents, course, number + 1)
+            finite.look(latents, call.step)
+            if course.ends_step(number):
+                self._tell(len(pictures), show)
+        finite.finish()
+        return latents
+
+    def _beginning(self, course: Course, noise: torch.Tensor, kept: _Kept | None) -> torch.Tensor:
+        """Return the latents before the first step: all noise where nothing of a picture is to shine through."""
+        if kept is None or (kept.mask is not None and self._request.denoise == 1):
+            return course.pure(noise)
+        return course.noised(kept.latents, noise, 0)
+
+    def _kept(self, pictures: range, noise: torch.Tensor) -> _Kept | None:
+        request = self._request
+        if request.latents is None:
+            return None
+        latents = to_tensor(request.latents.samples, self._device, torch.float32)
+        mask = None
+        if request.mask is not None:
+            mask = _of(latent_mask(to_tensor(request.mask.weight, self._device)), pictures)
+        return _Kept(_of(latents, pictures), noise, mask)
+
+    def _tell(self, pictures: int, show: Callable[[], bytes]) -> None:
+        """Report a step; the pictures of a micro-batch take it together."""
+        self._done += pictures
+        self._watch.progress(self._done, self._steps * len(self._request.seeds), preview=show)
+
+
+class _Finite:
+    """Checks that latents are numbers, each step while the next one is under way: so a GPU is not waited for."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._last: tuple[torch.Tensor, int] | None = None
+
+    def look(self, latents: torch.Tensor, step: int) -> None:
+        """Note the latents after a step, 0 being the beginning; raises NovaError about the one before."""
+        self.finish()
+        self._last = (torch.isfinite(latents).all(), step)
+
+    def finish(self) -> None:
+        """Raise NovaError if the latents last noted hold anything but numbers."""
+        if self._last is None or bool(self._last[0]):
+            return
+        where = f"in step {self._last[1]} of {self._steps}" if self._last[1] else "before the first step"
+        raise NovaError(
+            f"the latents stopped being finite numbers {where}",
+            hint="A half-precision model may overflow: lower cfg or the PAG scale, or use bfloat16 or float32.",
+        )
+
+
+def latent_mask(weight: torch.Tensor) -> torch.Tensor:
+    """Return a mask [batch, height, width] of 0 to 255 as [batch, 1, height/8, width/8] of 0 and 1.
+
+    A latent pixel is repainted where at least half of its 8 x 8 pixels' weight is.
+    """
+    height, width = weight.shape[1:]
+    share = interpolate(weight[:, None].float() / 255, size=(height // 8, width // 8), mode="area")
+    return (share >= 0.5).float()
+
+
+def _of(batch: torch.Tensor, pictures: range) -> torch.Tensor:
+    """Return the rows of some pictures; a batch of one serves all."""
+    return batch if len(batch) == 1 else batch[pictures.start : pictures.stop]
+
+
+def _shown(course: Course, output: torch.Tensor, call: Call, latents: torch.Tensor) -> bytes:
+    return preview(course.expected(output, call, latents)[0])

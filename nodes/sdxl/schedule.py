@@ -1,0 +1,116 @@
+"""Noise schedules: how much noise is left before each step.
+
+A noise level is sigma, the noise's standard deviation beside a picture of weight 1 (Karras et al. 2022,
+arXiv:2206.00364). Schedules give `steps + 1` falling levels, the last of them 0.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from diffusers import EulerDiscreteScheduler
+from numpy.typing import NDArray
+
+from nodes.samplers import ScheduleName
+
+Floats = NDArray[np.floating[Any]]
+
+_TRAINED = (
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "prediction_type",
+    "rescale_betas_zero_snr",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseLevels:
+    """The levels of a run: `sigmas` [steps + 1], falling to 0, and the UNet's `timesteps` [steps] for all but the 0."""
+
+    sigmas: Floats
+    timesteps: Floats
+
+    @property
+    def steps(self) -> int:
+        """How many steps there are."""
+        return len(self.timesteps)
+
+
+def trained_options(scheduler_config: Mapping[str, object]) -> dict[str, Any]:
+    """Return what a scheduler's config says of the training; the rest of it is advice on sampling, and not used."""
+    return {name: scheduler_config[name] for name in _TRAINED if name in scheduler_config}
+
+
+def trained_sigmas(scheduler_config: Mapping[str, object]) -> Floats:
+    """Return the levels a UNet was trained on, rising, by timestep.
+
+    With zero terminal SNR (Lin et al. 2023, arXiv:2305.08891) the last level is 4096 instead of infinity.
+    """
+    alphas = EulerDiscreteScheduler(**trained_options(scheduler_config)).alphas_cumprod
+    return np.array(((1 - alphas) / alphas) ** 0.5)
+
+
+def noise_levels(schedule: ScheduleName, steps: int, trained: Floats) -> NoiseLevels:
+    """Return the levels of a schedule between the highest and the lowest of `trained`."""
+    if schedule in ("normal", "sgm_uniform"):
+        timesteps = _even_timesteps(schedule, steps, len(trained))
+        sigmas = np.interp(timesteps, np.arange(len(trained)), trained)
+        return _closed(sigmas, timesteps)
+    lowest, highest = trained[0].item(), trained[-1].item()
+    if schedule == "karras":
+        sigmas = karras(steps, lowest, highest)
+    elif schedule == "exponential":
+        sigmas = exponential(steps, lowest, highest)
+    elif schedule == "kl_optimal":
+        sigmas = kl_optimal(steps, lowest, highest)
+    else:
+        sigmas = simple(steps, trained)
+    return _closed(sigmas, timesteps_of(sigmas, trained))
+
+
+def karras(steps: int, lowest: float, highest: float, rho: float = 7.0) -> Floats:
+    """Return levels whose rho-th roots are evenly spaced (Karras et al. 2022, equation 5)."""
+    ramp = np.linspace(0, 1, steps)
+    low, high = lowest ** (1 / rho), highest ** (1 / rho)
+    return np.asarray((high + ramp * (low - high)) ** rho)
+
+
+def exponential(steps: int, lowest: float, highest: float) -> Floats:
+    """Return levels whose logarithms are evenly spaced."""
+    return np.asarray(np.exp(np.linspace(np.log(highest), np.log(lowest), steps)))
+
+
+def kl_optimal(steps: int, lowest: float, highest: float) -> Floats:
+    """Return levels whose arc tangents are evenly spaced (Sabour et al. 2024, arXiv:2404.14507, theorem 3.1)."""
+    return np.asarray(np.tan(np.linspace(np.arctan(highest), np.arctan(lowest), steps)))
+
+
+def simple(steps: int, trained: Floats) -> Floats:
+    """Return every `len(trained) / steps`-th trained level from the top, as ComfyUI's schedule of that name."""
+    stride = len(trained) / steps
+    return trained[[-(1 + int(step * stride)) for step in range(steps)]]
+
+
+def timesteps_of(sigmas: Floats, trained: Floats) -> Floats:
+    """Return the fractional timesteps of levels, interpolated between the logarithms of the trained ones."""
+    logs, wanted = np.log(trained), np.log(sigmas)
+    below = np.clip(np.searchsorted(logs, wanted, side="right") - 1, 0, len(logs) - 2)
+    low, high = logs[below], logs[below + 1]
+    weight = np.clip((low - wanted) / (low - high), 0, 1)
+    return np.asarray((1 - weight) * below + weight * (below + 1))
+
+
+def _even_timesteps(schedule: ScheduleName, steps: int, trained: int) -> Floats:
+    """Return timesteps from the last one: down to 0 (`normal`), or leaving 0 out (`sgm_uniform`)."""
+    points = steps + 1 if schedule == "sgm_uniform" else steps
+    if points == 1:
+        return np.array([trained - 1], dtype=np.float32)
+    return np.linspace(0, trained - 1, points, dtype=np.float32)[::-1][:steps].copy()
+
+
+def _closed(sigmas: Floats, timesteps: Floats) -> NoiseLevels:
+    return NoiseLevels(np.concatenate([sigmas, [0.0]]).astype(np.float32), timesteps)
