@@ -67,15 +67,19 @@ def describe(
 
 
 def _known(part: type[BaseModel], settings: Mapping[str, Any]) -> dict[str, Any]:
-    known = {name: settings[name] for name in part.model_fields if name in settings}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+    return {name: _plain(settings[name]) for name in part.model_fields if name in settings}
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _check_same(expressed: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     for name, value in own.items():
+        if name.startswith("_") or name == "force_upcast":
+            continue
         told = expressed.get(name)
-        same = (list(told) == list(value)) if isinstance(value, list | tuple) else told == value
-        if not (same or name.startswith("_") or name == "force_upcast"):
+        if _plain(told) != _plain(value):
             raise ValueError(f"the configuration cannot express {name}={value!r}: it says {told!r}")
 
 

@@ -1,8 +1,8 @@
 """Where each parameter of diffusers' SDXL lies in a single-file checkpoint.
 
 The layout is the one Stability AI's generative-models wrote: `model.diffusion_model.` holds the UNet,
-`first_stage_model.` the VAE, `conditioner.embedders.0.transformer.` CLIP-L as transformers writes it, and `conditioner.embedders.1.model.`
-CLIP-bigG as open_clip writes it.
+`first_stage_model.` the VAE, `conditioner.embedders.0.transformer.` CLIP-L as transformers writes it, and
+`conditioner.embedders.1.model.` CLIP-bigG as open_clip writes it.
 """
 
 import re

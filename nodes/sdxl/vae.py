@@ -103,7 +103,7 @@ def _decoded(vae: AutoencoderKL, row: torch.Tensor, tile: int | None, warn: Warn
     """Return one picture [1, 3, height, width], finite."""
 
     def use(own: AutoencoderKL) -> torch.Tensor:
-        picture: torch.Tensor = own.decode(row.to(own.dtype) / own.config.scaling_factor, return_dict=False)[0]
+        picture: torch.Tensor = own.decode(row.to(own.dtype) / float(own.config.scaling_factor), return_dict=False)[0]
         return picture
 
     return _finite(vae, use, tile, warn, "decoded picture")
@@ -114,7 +114,7 @@ def _encoded(vae: AutoencoderKL, picture: torch.Tensor, tile: int | None, warn: 
 
     def use(own: AutoencoderKL) -> torch.Tensor:
         mode: torch.Tensor = own.encode(picture.to(own.dtype)).latent_dist.mode()
-        return mode * own.config.scaling_factor
+        return mode * float(own.config.scaling_factor)
 
     return _finite(vae, use, tile, warn, "encoded picture")
 

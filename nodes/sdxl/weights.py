@@ -21,12 +21,12 @@ class WeightFile:
     """An open file of weights, mapped into memory: only what is asked for is read."""
 
     name: str
-    tensors: safe_open
+    get: Callable[[str], torch.Tensor]
     keys: Collection[str]
 
     def read(self, place: Place, shape: torch.Size) -> torch.Tensor:
         """Return the tensor at a place, still mapped; raises AssetRefused where it does not fit the shape."""
-        tensor: torch.Tensor = self.tensors.get_tensor(place.key)
+        tensor = self.get(place.key)
         if place.transposed:
             tensor = tensor.T
         if place.third is not None:
@@ -47,7 +47,7 @@ def open_weights(path: Path) -> Iterator[WeightFile]:
     """Open a .safetensors file; raises AssetRefused where it is damaged."""
     try:
         with safe_open(path, framework="pt", device="cpu") as tensors:
-            yield WeightFile(path.name, tensors, frozenset(tensors.keys()))
+            yield WeightFile(path.name, tensors.get_tensor, frozenset(tensors.keys()))
     except SafetensorError as error:
         raise AssetRefused(f"{path.name} cannot be read: {error}", hint="Download the file again.") from error
 
