@@ -1,0 +1,27 @@
+"""The port type of a prompt: text within bounds, checked before anything runs."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+MAX_CHARACTERS = 100_000
+
+_NETWORK_TAG = re.compile(r"<\s*+(?:lora|lyco|lycoris|hypernet)\s*+:[^<>]{0,60}+>?", re.IGNORECASE)
+
+
+def refuse_network_tags(text: str) -> str:
+    """Return the text; raises ValueError where it holds a tag such as `<lora:name:0.8>`.
+
+    Other programs load an adapter there. As plain text it would only be drawn.
+    """
+    tag = _NETWORK_TAG.search(text)
+    if tag is not None:
+        raise ValueError(
+            f'a prompt cannot load adapters: take "{tag[0]}" out of the text '
+            "and put a LoRA node between the checkpoint loader and the encoder"
+        )
+    return text
+
+
+PromptText = Annotated[str, Field(max_length=MAX_CHARACTERS), AfterValidator(refuse_network_tags)]
