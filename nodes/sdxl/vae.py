@@ -23,7 +23,16 @@ FALLBACK_TILE = 512
 """Tile edge in pixels when a whole picture did not fit into the device's memory."""
 
 Warn = Callable[[str], None]
+Check = Callable[[], None]
 Use = Callable[[AutoencoderKL], torch.Tensor]
+
+
+def _quiet(_text: str) -> None:
+    """Tell nobody."""
+
+
+def _go_on() -> None:
+    """Never cancel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,40 +72,52 @@ def vae_dtype(environment: Environment, *, half: bool) -> torch.dtype:
     return dtype if half or dtype == torch.bfloat16 else torch.float32
 
 
-def decode(live: LiveVae, latents: Latents, *, tile: int | None = None, warn: Warn | None = None) -> Image:
+def decode(
+    live: LiveVae, latents: Latents, *, tile: int | None = None, warn: Warn = _quiet, check: Check = _go_on
+) -> Image:
     """Decode latents [batch, 4, height/8, width/8] into pictures, one at a time, so that a batch equals its pictures.
 
     `tile` is the tile edge in pixels. A picture that does not fit into memory is decoded again in tiles, and one that
-    is not finite in half precision again in float32; both are told to `warn`. Raises NovaError where the latents
-    themselves are not finite.
+    is not finite in half precision again in float32; both are told to `warn`. `check` is called before each picture
+    and may raise Cancelled. Raises NovaError where the latents themselves are not finite.
     """
-    tell = warn or _quiet
     rows = to_tensor(latents.samples, live.vae.device)
     if not torch.isfinite(rows).all():
         raise NovaError(
             "the latents hold numbers that are not finite, so there is nothing to decode",
             hint="Lower the guidance, or compute in float32.",
         )
+    pictures = []
     with torch.inference_mode():
-        pictures = [_decoded(live.vae, row[None], tile, tell) for row in rows]
+        for row in rows:
+            check()
+            pictures.append(_decoded(live.vae, row[None], tile, warn))
     return tensor_to_image(torch.cat(pictures), latents.seeds)
 
 
-def encode(live: LiveVae, image: Image, *, tile: int | None = None, warn: Warn | None = None) -> Latents:
-    """Encode pictures into latents, one at a time and without chance: the mode of the posterior.
+def encode(
+    live: LiveVae, image: Image, *, tile: int | None = None, warn: Warn = _quiet, check: Check = _go_on
+) -> Latents:
+    """Encode pictures into latents [batch, 4, height/8, width/8], one at a time and without chance.
 
-    Edges must be multiples of 8 pixels; raises NovaError where they are not. `tile` and `warn` as in `decode`.
+    The latents are the mode of the posterior. Edges that are no multiples of 8 pixels are cut evenly, as ComfyUI does;
+    raises NovaError where nothing is left. `tile`, `warn` and `check` as in `decode`.
     """
-    tell = warn or _quiet
-    height, width = image.pixels.shape[1:3]
-    if height % live.shrink or width % live.shrink:
-        raise NovaError(
-            f"a picture of {width}x{height} pixels cannot be encoded: edges must be multiples of {live.shrink}"
-        )
-    pictures = image_to_tensor(image, live.vae.device, torch.float32)
+    pictures = _whole_cells(image_to_tensor(image, live.vae.device, torch.float32), live.shrink)
+    rows = []
     with torch.inference_mode():
-        rows = [_encoded(live.vae, picture[None], tile, tell) for picture in pictures]
+        for picture in pictures:
+            check()
+            rows.append(_encoded(live.vae, picture[None], tile, warn))
     return Latents(from_tensor(torch.cat(rows)), image.seeds)
+
+
+def _whole_cells(pictures: torch.Tensor, cell: int) -> torch.Tensor:
+    height, width = pictures.shape[-2:]
+    if min(height, width) < cell:
+        raise NovaError(f"a picture of {width}x{height} pixels is too small to encode: edges need at least {cell}")
+    top, left = height % cell // 2, width % cell // 2
+    return pictures[..., top : top + height // cell * cell, left : left + width // cell * cell]
 
 
 def _decoded(vae: AutoencoderKL, row: torch.Tensor, tile: int | None, warn: Warn) -> torch.Tensor:
@@ -162,7 +183,3 @@ def _places(header: Header, names: Collection[str], levels: int) -> dict[str, Pl
     if header.has("encoder.down_blocks."):
         return {name: Place(name) for name in names}
     return vae_places(names, levels, prefix)
-
-
-def _quiet(_text: str) -> None:
-    """Tell nobody."""

@@ -1,0 +1,45 @@
+"""A checkpoint into the graph."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from engine.assets import AssetPort
+from engine.context import Context
+from engine.errors import AssetMissing
+from engine.node import Node, Output
+from nodes.values import Model, TextEncoders, Vae, Weights
+
+
+class CheckpointLoaded(Output):
+    """The three parts of an SDXL checkpoint; none is loaded before it is used."""
+
+    model: Model
+    text_encoders: TextEncoders
+    vae: Vae
+
+
+class CheckpointLoader(Node[CheckpointLoaded]):
+    """Open an SDXL checkpoint, a .safetensors file with UNet, text encoders and VAE.
+
+    Reads its header only: native size, and whether it predicts noise or velocity. The cache goes by the content of the
+    file, not by its name.
+    """
+
+    version: ClassVar[int] = 1
+
+    checkpoint: Annotated[
+        str, AssetPort("checkpoint"), Field(description="auto, nova-nano, a path, or a name in models.lock.")
+    ] = "auto"
+
+    def run(self, ctx: Context) -> CheckpointLoaded:
+        """Read the header; raises AssetRefused where the file is not an SDXL text-to-image checkpoint."""
+        from nodes.sdxl.checkpoint import inspect_checkpoint
+
+        found = ctx.asset("checkpoint")
+        if found.path is None:
+            raise AssetMissing(f"{self.checkpoint!r} names no checkpoint", hint="Write auto, a path, or a known name.")
+        checkpoint = inspect_checkpoint(found.path)
+        weights = Weights(found.sha256, found.path.name)
+        model = Model(weights, checkpoint.size, checkpoint.prediction, checkpoint.zero_terminal_snr)
+        return CheckpointLoaded(model=model, text_encoders=TextEncoders(weights), vae=Vae(weights))
