@@ -10,6 +10,7 @@
     ├── OutputError      a node returned something else than it declares
     ├── CacheError       the cache folder cannot be used
     ├── RegistryError    a node declaration is wrong, or two share a name
+    ├── SettingError     an environment variable says what cannot be
     └── Cancelled        the caller asked to stop
 
 Each message says what was tried, with what, why it failed, and what to do.
@@ -111,6 +112,10 @@ class CacheError(NovaError):
 
 class RegistryError(NovaError):
     """A node declaration cannot be registered."""
+
+
+class SettingError(NovaError):
+    """An environment variable says what cannot be."""
 
 
 class Cancelled(NovaError):
