@@ -51,7 +51,7 @@ def trained_sigmas(scheduler_config: Mapping[str, object]) -> Floats:
     With zero terminal SNR (Lin et al. 2023, arXiv:2305.08891) the last level is 4096 instead of infinity.
     """
     alphas = EulerDiscreteScheduler(**trained_options(scheduler_config)).alphas_cumprod
-    return np.array(((1 - alphas) / alphas) ** 0.5)
+    return np.asarray((((1 - alphas) / alphas) ** 0.5).numpy())
 
 
 def noise_levels(schedule: ScheduleName, steps: int, trained: Floats) -> NoiseLevels:
