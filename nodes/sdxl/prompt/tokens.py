@@ -18,7 +18,8 @@ Splitting = Literal["commas", "pieces"]
 def tokenize(sections: Sequence[Section], tokenizer: CLIPTokenizer, splitting: Splitting) -> list[Chunk]:
     """Turn each section into one or more chunks; raises PromptError beyond 64 chunks.
 
-    Every fragment is tokenized by itself, as both peers do. Text that looks like CLIP's special tokens stays text.
+    Every fragment is tokenized by itself, as A1111 and ComfyUI do. Text that looks like a special token stays text:
+    not only `<|endoftext|>`, but also `!`, which pads the second encoder (diffusers reads it as padding there).
     """
     written = sum(1 for section in sections for fragment in section if fragment.text.strip())
     if max(written, len(sections)) > MAX_TOKENS:
