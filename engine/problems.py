@@ -1,0 +1,119 @@
+"""Gathering what is wrong in a graph, with suggestions, and without ever growing out of hand."""
+
+import json
+from collections.abc import Collection
+from difflib import get_close_matches
+from typing import Protocol
+
+from engine.errors import GraphErrors, Problem, Span
+
+LISTED = 100
+"""Problems shown one by one; the rest is counted."""
+
+GUESSED = 20
+"""Problems that get a "did you mean": comparing names is the one costly thing here."""
+
+NAME = 64
+"""Longer texts are no misspelt names."""
+
+QUOTED = 60
+"""Characters of a value that are shown."""
+
+
+class Placed(Protocol):
+    """Anything that knows where it was written."""
+
+    @property
+    def span(self) -> Span | None:
+        """The stretch of text, where there is a text."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The keys that lead to it, as `nodes.sampler.inputs`."""
+        ...
+
+
+class Problems:
+    """A growing list of problems; each is kept once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, Span | None], Problem] = {}
+        self._more = 0
+        self._guesses = GUESSED
+
+    def __bool__(self) -> bool:
+        """Tell whether anything is wrong."""
+        return bool(self._found)
+
+    def add(self, message: str, place: Placed | None = None) -> None:
+        """Add a problem; without a text to point at, the message begins with the path."""
+        span = place.span if place is not None else None
+        if place is not None and span is None and place.path:
+            message = f"{place.path}: {message}"
+        self.take(Problem(message, span))
+
+    def take(self, problem: Problem) -> None:
+        """Add a problem that is complete."""
+        key = (problem.message, problem.span)
+        if key in self._found:
+            return
+        if len(self._found) >= LISTED:
+            self._more += 1
+            return
+        self._found[key] = problem
+
+    def unknown(self, what: str, name: str, known: Collection[str], place: Placed | None = None) -> None:
+        """Add a problem about a name that does not exist, with the nearest one that does."""
+        self.add(f"{what} {shown(name)}{self.guess(name, known)}", place)
+
+    def guess(self, name: str, known: Collection[str]) -> str:
+        """Return the end of a message about an unknown name: the nearest known one, or all of a few."""
+        if self._guesses <= 0:
+            return ""
+        self._guesses -= 1
+        candidates = [candidate for candidate in known if len(candidate) <= NAME][:1000]
+        close = get_close_matches(name, candidates, n=1) if len(name) <= NAME else []
+        if not close and len(name) <= NAME:
+            close = [candidate for candidate in candidates if candidate.lower() == name.lower()][:1]
+        if close:
+            return f"; did you mean {shown(close[0])}?"
+        if 0 < len(known) <= 8 and len(candidates) == len(known):
+            return f"; there is {', '.join(candidates)}"
+        return ""
+
+    def check(self) -> None:
+        """Raise GraphErrors if anything is wrong."""
+        if not self._found:
+            return
+        listed = list(self._found.values())
+        if self._more:
+            listed.append(Problem(f"and {self._more} more; mend these first"))
+        raise GraphErrors(listed)
+
+
+def shown(value: object) -> str:
+    """Return a value as it would be written in a graph, on one short line and safe for any terminal."""
+    if isinstance(value, tuple):
+        value = list(value)
+    if isinstance(value, list):
+        inside = ", ".join(shown(item) for item in value[:4])
+        return f"[{inside}{', ...' if len(value) > 4 else ''}]"
+    if isinstance(value, dict):
+        return "{...}" if value else "{}"
+    if isinstance(value, str):
+        text = value if len(value) <= QUOTED else value[:QUOTED] + "..."
+        return json.dumps(text, ensure_ascii=not text.isprintable())
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**QUOTED:
+        return f"a number beyond 1e{QUOTED}"
+    if value is None or isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return type(value).__name__
+
+
+def listed(names: Collection[str], joint: str = "or") -> str:
+    """Return names as people list them: `a, b or c`."""
+    ordered = list(names)
+    if len(ordered) < 2:
+        return "".join(ordered)
+    return f"{', '.join(ordered[:-1])} {joint} {ordered[-1]}"
