@@ -1,0 +1,160 @@
+"""The generation parameters of a picture as the text that A1111 writes and CivitAI reads.
+
+The form is what `infotext_utils.py` in AUTOMATIC1111/stable-diffusion-webui parses: the prompt, a line
+`Negative prompt: ...`, and one line of `Name: value` pairs, values with commas, colons or line breaks in JSON quotes.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import cast, get_args
+
+from engine.provenance import Provenance
+from engine.values import Json
+from nodes.pictures.ancestry import Ancestor, Ancestry
+from nodes.pictures.names import plain_name
+from nodes.prompts import join_prompts
+from nodes.samplers import SamplerName, ScheduleName, a1111_sampler, a1111_schedule
+
+Defaults = Mapping[str, Mapping[str, Json]]
+"""For each node type, the values of inputs that are left out."""
+
+AUTOV2 = 10
+"""CivitAI finds weights by the first ten hexadecimal digits of their sha256, which it calls AutoV2."""
+
+_DETAILER_FIELDS = {
+    "ADetailer dilate erode": "dilate",
+    "ADetailer mask blur": "mask_blur",
+    "ADetailer denoising strength": "denoise",
+    "ADetailer inpaint only masked": "only_masked",
+    "ADetailer inpaint padding": "padding",
+    "ADetailer steps": "steps",
+    "ADetailer CFG scale": "cfg",
+}
+
+
+def describe_parameters(
+    provenance: Provenance, defaults: Defaults, *, size: tuple[int, int], seed: int | None, program: str
+) -> str:
+    """Return the text for a picture that ends this provenance, or nothing where no Sampler made it."""
+    ancestry = Ancestry(provenance, defaults)
+    ends = ancestry.ends()
+    sampler = ancestry.nearest("Sampler", *ends)
+    if sampler is None:
+        return ""
+    encoder = ancestry.nearest("Encoder", *ancestry.behind(sampler, "conditioning"))
+    prompt, negative = _prompts(ancestry, encoder)
+    lines = [prompt, f"Negative prompt: {negative}"] if negative else [prompt]
+    fields: dict[str, Json] = {}
+    fields.update(_sampling(ancestry, sampler, size, seed))
+    fields.update(_weights(provenance, ancestry, ends))
+    fields.update(_encoding(ancestry, encoder))
+    fields.update(_detailing(provenance, ancestry, encoder, ends))
+    fields["Version"] = program
+    lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in fields.items() if value not in (None, "")))
+    return "\n".join(lines)
+
+
+def _prompts(ancestry: Ancestry, encoder: Ancestor | None) -> tuple[str, str]:
+    """Return the prompt and the negative prompt, each with what was put before it."""
+    if encoder is None:
+        return ("", "")
+    texts = {port: ancestry.value(encoder, port) for port in ("prepend", "prompt", "negative_prepend", "negative")}
+    plain = {port: text if isinstance(text, str) else "" for port, text in texts.items()}
+    return (
+        _harmless(join_prompts(plain["prepend"], plain["prompt"])),
+        _harmless(join_prompts(plain["negative_prepend"], plain["negative"])),
+    )
+
+
+def _harmless(text: str) -> str:
+    """Keep a prompt from being read as another field: control characters go, field names at risk get a space."""
+    text = text.replace("\r\n", "\n").encode("utf-8", "replace").decode()
+    text = re.sub(r"[^\S\n]|[\x00-\x09\x0b-\x1f\x7f]", " ", text)
+    text = text.replace("Negative prompt:", "Negative prompt :")
+    return re.sub(r"^(\s*Steps):", r"\1 :", text, flags=re.MULTILINE).strip()
+
+
+def _quoted(value: Json) -> str:
+    text = _number(value) if isinstance(value, float) else str(value)
+    if any(mark in text for mark in ',:\n"'):
+        return json.dumps(_harmless(text), ensure_ascii=False)
+    return _harmless(text)
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}"
+
+
+def _sampling(
+    ancestry: Ancestry, sampler: Ancestor, size: tuple[int, int], seed: int | None
+) -> Iterator[tuple[str, Json]]:
+    yield "Steps", ancestry.value(sampler, "steps")
+    name, schedule = ancestry.value(sampler, "sampler"), ancestry.value(sampler, "schedule")
+    if name in get_args(SamplerName):
+        yield "Sampler", a1111_sampler(cast(SamplerName, name), "normal")
+    if schedule in get_args(ScheduleName):
+        yield "Schedule type", a1111_schedule(cast(ScheduleName, schedule))
+    yield "CFG scale", ancestry.value(sampler, "cfg")
+    yield "Seed", seed if seed is not None else ancestry.value(sampler, "seed")
+    yield "Size", f"{size[0]}x{size[1]}"
+    if ancestry.behind(sampler, "latents"):
+        yield "Denoising strength", ancestry.value(sampler, "denoise")
+    guidance = ancestry.nearest("PAG", *ancestry.behind(sampler, "guidance"))
+    if guidance is not None:
+        yield "PAG Active", True
+        yield "PAG Scale", ancestry.value(guidance, "scale")
+
+
+def _weights(provenance: Provenance, ancestry: Ancestry, ends: list[str]) -> Iterator[tuple[str, Json]]:
+    order = {node.id: index for index, node in reversed(list(enumerate(ancestry.before(*ends))))}
+    assets = sorted(provenance.assets, key=lambda asset: order.get(str(asset.get("node")), len(order)))
+    for asset in assets:
+        digest, name = str(asset.get("sha256", ""))[:AUTOV2], _file_name(asset)
+        if asset.get("kind") == "checkpoint":
+            yield "Model hash", digest
+            yield "Model", _stem(name)
+        elif asset.get("kind") == "vae" and digest:
+            yield "VAE hash", digest
+            yield "VAE", name
+    loras = [asset for asset in assets if asset.get("kind") == "lora" and asset.get("sha256")]
+    if loras:
+        yield "Lora hashes", ", ".join(f"{_lora_name(lora)}: {str(lora['sha256'])[:12]}" for lora in loras)
+
+
+def _file_name(asset: dict[str, Json]) -> str:
+    return str(asset.get("file") or plain_name(str(asset.get("name", ""))))
+
+
+def _lora_name(asset: dict[str, Json]) -> str:
+    return re.sub(r"[,:\"]", "_", _stem(_file_name(asset)))
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"\.(safetensors|ckpt|pt)$", "", name, flags=re.IGNORECASE)
+
+
+def _encoding(ancestry: Ancestry, encoder: Ancestor | None) -> Iterator[tuple[str, Json]]:
+    if encoder is not None:
+        yield "Clip skip", ancestry.value(encoder, "clip_skip")
+        yield "Emphasis", {"a1111": "Original"}.get(str(ancestry.value(encoder, "weighting")))
+
+
+def _detailing(
+    provenance: Provenance, ancestry: Ancestry, encoder: Ancestor | None, ends: list[str]
+) -> Iterator[tuple[str, Json]]:
+    detailer = ancestry.nearest("FaceDetailer", *ends)
+    if detailer is None:
+        return
+    detection = ancestry.nearest("DetectFaces", *ancestry.behind(detailer, "boxes"))
+    if detection is not None:
+        files = [_file_name(asset) for asset in provenance.assets if asset.get("node") == detection.id]
+        yield "ADetailer model", files[0] if files else None
+        yield "ADetailer confidence", ancestry.value(detection, "confidence")
+    own = ancestry.nearest("Encoder", *ancestry.behind(detailer, "conditioning"))
+    if own is not None and own != encoder:
+        prompt, negative = _prompts(ancestry, own)
+        yield "ADetailer prompt", prompt
+        yield "ADetailer negative prompt", negative
+    for label, port in _DETAILER_FIELDS.items():
+        yield label, ancestry.value(detailer, port)

@@ -1,0 +1,48 @@
+"""Pictures to another size."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from engine.context import Context
+from engine.node import Node, Output
+from nodes.values import Image
+
+Side = Annotated[int | None, Field(ge=8, le=8192, multiple_of=8)]
+
+
+class ImageResized(Output):
+    """The pictures at their new size."""
+
+    image: Image
+
+
+class ResizeImage(Node[ImageResized]):
+    """Resize pictures, for instance between two samplers to draw in two passes.
+
+    Sides are multiples of 8 pixels; `scale` counts on top of `width` and `height`.
+    """
+
+    image: Image
+    width: Annotated[Side, Field(description="In pixels; empty follows the height.")] = None
+    height: Annotated[Side, Field(description="In pixels; empty follows the width.")] = None
+    scale: Annotated[float, Field(gt=0, le=8, description="How many times larger.")] = 1.0
+    resize: Annotated[
+        Literal["crop", "fit", "stretch"],
+        Field(description="crop: fill the size, cut the rest evenly; fit: stay inside it; stretch: ignore the shape."),
+    ] = "crop"
+    method: Annotated[
+        Literal["lanczos", "bicubic", "bilinear", "nearest"], Field(description="How pixels are interpolated.")
+    ] = "lanczos"
+
+    def run(self, ctx: Context) -> ImageResized:
+        """Resize each picture of the batch."""
+        from nodes.pictures.batches import join_pictures, split_image
+        from nodes.pictures.resize import resize_picture, target_size
+
+        resized = []
+        for picture in split_image(self.image):
+            ctx.check()
+            size = target_size((picture.width, picture.height), self.width, self.height, self.scale, self.resize)
+            resized.append(resize_picture(picture, size, self.resize, self.method))
+        return ImageResized(image=join_pictures(resized, self.image.seeds))

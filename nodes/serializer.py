@@ -1,0 +1,50 @@
+"""Pictures to files."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from engine.context import Context
+from engine.node import Node, Output
+from nodes.values import Files, Image
+
+
+class Serialized(Output):
+    """The encoded pictures; whoever asked for them decides where they go."""
+
+    file: Files
+
+
+class Serializer(Node[Serialized]):
+    """Encode pictures as files that say how they were made.
+
+    Each file carries the resolved graph (text `nova_graph`, for `nova-graph rerun`) and A1111's generation parameters,
+    which CivitAI reads; local paths and secrets are never in it.
+    """
+
+    version: ClassVar[int] = 1
+
+    image: Image
+    format: Annotated[Literal["png", "webp", "jpeg"], Field(description="The file format.")] = "png"
+    quality: Annotated[
+        int, Field(ge=1, le=100, description="For webp and jpeg; 100 makes webp lossless. png is always lossless.")
+    ] = 92
+    metadata: Annotated[
+        Literal["all", "none"], Field(description="none: the file does not say how the picture was made.")
+    ] = "all"
+
+    def run(self, ctx: Context) -> Serialized:
+        """Encode each picture of the batch."""
+        from nodes.pictures.defaults import known_defaults
+        from nodes.pictures.files import Story, encode_files
+
+        story = Story(ctx.provenance, _program(), known_defaults()) if self.metadata == "all" else None
+        return Serialized(file=encode_files(self.image, story, self.format, self.quality, ctx.check))
+
+
+def _program() -> str:
+    try:
+        return f"nova-graph {version('nova-graph')}"
+    except PackageNotFoundError:
+        return "nova-graph"

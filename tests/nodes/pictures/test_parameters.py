@@ -1,0 +1,121 @@
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.provenance import Provenance
+from engine.values import Json
+from nodes.pictures.names import plain_name
+from nodes.pictures.parameters import describe_parameters
+from tests.nodes.pictures.infotext import parse
+from tests.nodes.pictures.samples import CHECKPOINT_SHA, DEFAULTS, LORA_SHA, default_provenance
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
+
+
+def describe(provenance: Provenance, seed: int | None = 7) -> str:
+    return describe_parameters(provenance, DEFAULTS, size=(832, 1216), seed=seed, program="nova-graph 0.1.0")
+
+
+def test_the_text_is_what_a1111_writes() -> None:
+    assert describe(default_provenance()) == (
+        "1girl, solo\n"
+        "Negative prompt: lowres\n"
+        "Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 5, Seed: 7, Size: 832x1216, "
+        "PAG Active: True, PAG Scale: 3, Model hash: 6ce0161689, Model: nova-nano, Clip skip: 2, "
+        "ADetailer model: face_yolov8n.pt, ADetailer confidence: 0.35, "
+        'ADetailer prompt: "masterpiece, smile, happy", ADetailer denoising strength: 0.45, '
+        "Version: nova-graph 0.1.0"
+    )
+
+
+def test_a_vae_and_a_lora_of_their_own_are_named_with_their_hashes() -> None:
+    base = default_provenance()
+    more: tuple[dict[str, Json], ...] = (
+        {
+            "node": "vae",
+            "port": "override",
+            "kind": "vae",
+            "name": "/home/me/sdxl_vae.safetensors",
+            "sha256": "cd" * 32,
+        },
+        {"node": "lora", "port": "lora", "kind": "lora", "name": "styles/ink: a, b.safetensors", "sha256": LORA_SHA},
+    )
+    fields = parse(describe(replace(base, assets=(*base.assets, *more)))).fields
+    assert fields["VAE hash"] == "cdcdcdcdcd"
+    assert fields["VAE"] == "sdxl_vae.safetensors"
+    assert fields["Lora hashes"] == "ink_ a_ b: 7c6bad76eb54"
+    assert fields["Model hash"] == CHECKPOINT_SHA[:10]
+
+
+def test_denoising_strength_is_told_where_a_picture_was_the_start() -> None:
+    provenance = default_provenance()
+    nodes = provenance.graph["nodes"]
+    assert isinstance(nodes, dict)
+    sampler = nodes["sampler"]
+    assert isinstance(sampler, dict)
+    assert isinstance(sampler["inputs"], dict)
+    sampler["inputs"] |= {"latents": "$encode.latents", "denoise": 0.6}
+    nodes["encode"] = {"type": "EncodeImage", "inputs": {"vae": "$loader.vae"}}
+    assert parse(describe(provenance)).fields["Denoising strength"] == "0.6"
+
+
+def test_the_second_sampler_of_two_is_the_one_described() -> None:
+    provenance = default_provenance()
+    nodes = provenance.graph["nodes"]
+    assert isinstance(nodes, dict)
+    nodes["second"] = {
+        "type": "Sampler",
+        "inputs": {"latents": "$sampler.latents", "conditioning": "$encoder.conditioning", "steps": 9, "denoise": 0.3},
+    }
+    nodes["decode"] = {"type": "Decode", "inputs": {"latents": "$second.latents"}}
+    found = parse(describe(provenance))
+    assert (found.fields["Steps"], found.fields["Denoising strength"]) == ("9", "0.3")
+    assert found.prompt == "1girl, solo"
+
+
+def test_without_a_sampler_there_is_no_text() -> None:
+    graph = {"nova": 1, "nodes": {"png": {"type": "Serializer", "inputs": {"image": "$load.image"}}}}
+    assert describe(replace(default_provenance(), graph=graph)) == ""  # type: ignore[arg-type]
+
+
+def test_a_dollar_escape_is_undone() -> None:
+    provenance = default_provenance()
+    provenance.graph["nodes"]["encoder"]["inputs"]["prompt"] = "$$100 bill"  # type: ignore[index, call-overload]
+    assert parse(describe(provenance)).prompt == "$100 bill"
+
+
+@given(prompt=TEXT, negative=TEXT)
+def test_any_prompt_can_be_parsed_back_line_by_line(prompt: str, negative: str) -> None:
+    found = parse(describe(default_provenance(prompt, negative)))
+    for given_text, read in ((prompt, found.prompt), (negative, found.negative)):
+        expected = "".join(
+            letter if letter == "\n" or ord(letter) not in {*range(32), 127} else " " for letter in given_text
+        )
+        assert "".join(read.split()) == "".join(expected.split())
+    assert found.fields["Seed"] == "7"
+
+
+@given(lines=st.lists(st.sampled_from(["Negative prompt: x", "Steps: 99, Seed: 1, Size: 1x1", "cat", "", "\r"])))
+def test_a_prompt_cannot_pose_as_the_other_fields(lines: list[str]) -> None:
+    found = parse(describe(default_provenance("\n".join(lines))))
+    assert found.negative == "lowres"
+    assert found.fields["Seed"] == "7"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40))
+def test_values_with_marks_are_quoted(name: str) -> None:
+    provenance = default_provenance()
+    nodes = provenance.graph["nodes"]
+    nodes["face/prompt"]["inputs"]["prompt"] = name.replace("$", "")  # type: ignore[index, call-overload]
+    assert parse(describe(provenance)).fields["Version"] == "nova-graph 0.1.0"
+
+
+def test_plain_names() -> None:
+    assert plain_name("/home/me/models/a b.safetensors") == "a b.safetensors"
+    assert plain_name(r"C:\Users\me\x.safetensors") == "x.safetensors"
+    assert plain_name("~/x") == "x"
+    assert plain_name("models/x.safetensors") == "x.safetensors"
+    assert plain_name("https://u:p@host/f/x.safetensors?token=secret#y") == "x.safetensors"
+    assert plain_name("madebyollin/sdxl-vae-fp16-fix") == "madebyollin/sdxl-vae-fp16-fix"
+    assert plain_name("nova-nano") == "nova-nano"
