@@ -1,0 +1,132 @@
+"""What has been computed before: in memory at once, in a folder soon after."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Condition, Thread
+from types import TracebackType
+from typing import Final, Literal, Self, TypeVar
+
+from engine.memory import Memory, size_of
+from engine.node import Output
+from engine.store import Store
+
+Out = TypeVar("Out", bound=Output)
+
+QUEUE_BYTES: Final = 256 << 20
+"""How much may wait to be written before `put` waits too."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    output: Output
+    about: str
+    size: int
+
+
+class Cache:
+    """Outputs by key, in memory and, where there is a store, on disk.
+
+    Files are written by one thread in the background, which lives only while there is something to write; a process
+    that ends waits for it. `warn` may be called from that thread. Use it as a context manager, or call `close`.
+    """
+
+    def __init__(
+        self, memory: Memory, store: Store | None, warn: Callable[[str], None], *, queue_bytes: int = QUEUE_BYTES
+    ) -> None:
+        self.memory = memory
+        self.store = store
+        self._warn = warn
+        self._queue_bytes = queue_bytes
+        self._waiting: dict[str, _Waiting] = {}
+        self._waiting_bytes = 0
+        self._writing = False
+        self._closed = False
+        self._changed = Condition()
+
+    def get(self, key: str, output_class: type[Out]) -> tuple[Out, Literal["memory", "disk"]] | None:
+        """Return the outputs of a key and where they were, or None; what was on disk is in memory from now on."""
+        held = self.memory.get(key)
+        if held is None:
+            held = self._get_waiting(key)
+        if type(held) is output_class:
+            return held, "memory"
+        stored = self.store.get(key, output_class) if self.store else None
+        if stored is None:
+            return None
+        self.memory.put(key, stored)
+        return stored, "disk"
+
+    def put(self, key: str, output: Output, *, stored: bool, about: str) -> None:
+        """Keep outputs in memory now and, if `stored`, on disk soon; waits only while the queue is full.
+
+        After `close` they are kept in memory only.
+        """
+        self.memory.put(key, output)
+        if stored and self.store is not None and self._enqueue(key, _Waiting(output, about, size_of(output))):
+            self._start_writing(self.store)
+
+    def flush(self) -> None:
+        """Wait until everything is on disk."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._writing)
+
+    def close(self) -> None:
+        """Write what is waiting, and write nothing more after that."""
+        with self._changed:
+            self._closed = True
+        self.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _get_waiting(self, key: str) -> Output | None:
+        with self._changed:
+            waiting = self._waiting.get(key)
+        return waiting.output if waiting else None
+
+    def _enqueue(self, key: str, waiting: _Waiting) -> bool:
+        """Queue outputs for writing; returns whether a writer must be started."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting or self._waiting_bytes + waiting.size <= self._queue_bytes)
+            if self._closed or key in self._waiting:
+                return False
+            self._waiting[key] = waiting
+            self._waiting_bytes += waiting.size
+            start, self._writing = not self._writing, True
+            return start
+
+    def _start_writing(self, store: Store) -> None:
+        try:
+            Thread(target=self._write_all, args=(store,), name="nova-graph cache").start()
+        except RuntimeError:
+            # No more threads can be had: the process is at its limit, or ending.
+            self._write_all(store)
+
+    def _write_all(self, store: Store) -> None:
+        while (first := self._first()) is not None:
+            key, waiting = first
+            try:
+                if not store.has(key):
+                    store.put(key, waiting.output, waiting.about)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the run goes on and the next one is written.
+                with suppress(Exception):
+                    self._warn(f"a result of {waiting.about} was not stored: {error}")
+            with self._changed:
+                del self._waiting[key]
+                self._waiting_bytes -= waiting.size
+                self._changed.notify_all()
+
+    def _first(self) -> tuple[str, _Waiting] | None:
+        """Return what is to be written next; None ends the writer."""
+        with self._changed:
+            for first in self._waiting.items():
+                return first
+            self._writing = False
+            self._changed.notify_all()
+            return None
