@@ -30,9 +30,7 @@ def load_text_encoders(handle: TextEncoders, loading: Loading) -> LiveTextEncode
     path = loading.path(handle.weights.sha256)
     device, dtype = device_of(loading.environment), dtype_of(loading.environment)
     configuration = configuration_of(read_header(path))
-    tokenizers = make_tokenizers(configuration.tokenizer)
-    for tokenizer in tokenizers:
-        _check_tokenizer(path.name, tokenizer, configuration)
+    tokenizers = _tokenizers(path.name, configuration)
     first = empty_text_encoder(configuration.text_encoder)
     second = empty_text_encoder_2(configuration.text_encoder_2)
     with open_weights(path) as file:
@@ -51,13 +49,20 @@ def empty_text_encoder_2(config: TextConfig) -> CLIPTextModelWithProjection:
     return empty(lambda: CLIPTextModelWithProjection(CLIPTextConfig(**config.model_dump())))
 
 
-def _check_tokenizer(name: str, tokenizer: CLIPTokenizer, configuration: Configuration) -> None:
-    """Refuse a tokenizer that does not belong to the text encoders: it would draw something else without a word."""
+def _tokenizers(name: str, configuration: Configuration) -> tuple[CLIPTokenizer, CLIPTokenizer]:
+    """Return both tokenizers, having checked that they belong to the text encoders: others would mislead in silence."""
+    try:
+        first, second = make_tokenizers(configuration.tokenizer)
+    except ValueError as error:
+        raise AssetRefused(
+            f"{name} carries a damaged vocabulary: {error}", hint="The file has to be written again."
+        ) from error
+    found = (len(first), first.bos_token_id, first.eos_token_id)
     for config in (configuration.text_encoder, configuration.text_encoder_2):
         expected = (config.vocab_size, config.bos_token_id, config.eos_token_id)
-        found = (len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
         if found != expected:
             raise AssetRefused(
                 f"{name}: the tokenizer has (entries, start, end) {found} where the text encoders expect {expected}",
                 hint="The merges in the file's metadata do not belong to its weights.",
             )
+    return first, second

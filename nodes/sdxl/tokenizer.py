@@ -19,7 +19,10 @@ def clip_merges() -> tuple[str, ...]:
 
 
 def make_tokenizers(config: TokenizerConfig | None) -> tuple[CLIPTokenizer, CLIPTokenizer]:
-    """Return the tokenizers of both text encoders; they differ in the padding token, as in SDXL."""
+    """Return the tokenizers of both text encoders; they differ in the padding token, as in SDXL.
+
+    Raises ValueError where the merges make no vocabulary.
+    """
     lines = clip_merges() if config is None else config.merges
     merges = [_pair(line) for line in lines]
     vocabulary = _vocabulary(merges)
@@ -42,10 +45,14 @@ def _tokenizer(vocabulary: dict[str, int], merges: list[tuple[str, str]], pad: s
 
 
 def _vocabulary(merges: list[tuple[str, str]]) -> dict[str, int]:
-    """Return text to id: bytes, bytes that end a word, merges in order, start, end."""
+    """Return text to id: bytes, bytes that end a word, merges in order, start, end; raises ValueError."""
     symbols = _byte_symbols()
-    texts = [*symbols, *(symbol + "</w>" for symbol in symbols), *(left + right for left, right in merges), START, END]
-    return {text: number for number, text in enumerate(texts)}
+    texts = dict.fromkeys([*symbols, *(symbol + "</w>" for symbol in symbols)])
+    for left, right in merges:
+        if left not in texts or right not in texts or left + right in texts:
+            raise ValueError(f"the merge {left!r} {right!r} does not follow from those before it")
+        texts[left + right] = None
+    return {text: number for number, text in enumerate([*texts, START, END])}
 
 
 def _byte_symbols() -> list[str]:
