@@ -82,6 +82,10 @@ class Problems:
             return f"; there is {', '.join(candidates)}"
         return ""
 
+    def found(self) -> tuple[Problem, ...]:
+        """Return what was found."""
+        return tuple(self._found.values())
+
     def check(self) -> None:
         """Raise GraphErrors if anything is wrong."""
         if not self._found:

@@ -52,7 +52,9 @@ def read_yaml(source: Source) -> Tree:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column) if mark is not None else (0, 0)
-        raise source.error(_explain(str(error.problem)), line, column) from None
+        begun = error.context_mark.line if error.context_mark is not None else line
+        since = f" (it begins on line {begun + 1})" if begun != line else ""
+        raise source.error(_explain(str(error.problem)) + since, line, column) from None
     except yaml.YAMLError as error:
         raise source.error(f"this is not YAML: {error}") from None
 
