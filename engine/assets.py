@@ -10,7 +10,7 @@ from typing import Protocol
 class AssetPort:
     """Marks a string port whose text names an asset: `checkpoint: Annotated[str, AssetPort("checkpoint")] = "auto"`.
 
-    The text must be known before the run (a literal or a graph input). The content's sha256, not the text, is in the key.
+    The text must be known before the run: a literal or a graph input. The content's sha256, not the text, is in keys.
     """
 
     kind: str

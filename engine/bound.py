@@ -1,4 +1,4 @@
-"""A graph with everything settled that can be settled without running: inputs filled, includes expanded, types checked."""
+"""A graph with all settled that can be settled without running: inputs filled, includes expanded, types checked."""
 
 from dataclasses import dataclass, field
 

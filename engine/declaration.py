@@ -26,7 +26,7 @@ def item_of(annotation: Any) -> Any | None:
     """Return X of `tuple[X, ...]`, else None."""
     if get_origin(annotation) is tuple:
         arguments = get_args(annotation)
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
+        if arguments[1:] == (Ellipsis,):
             return arguments[0]
     return None
 
@@ -92,9 +92,9 @@ class InputPort:
     @cached_property
     def takes_literals(self) -> bool:
         """Whether a literal can be written here."""
-        return any(not is_value_type(option) and option is not type(None) for option in members(self.annotation)) and not (
-            self.item is not None and is_value_type(self.item)
-        )
+        return any(
+            not is_value_type(option) and option is not type(None) for option in members(self.annotation)
+        ) and not (self.item is not None and is_value_type(self.item))
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
@@ -102,7 +102,7 @@ class InputPort:
         return TypeAdapter(self.field.rebuild_annotation(), config={"strict": True, "allow_inf_nan": False})
 
     def accepts(self, output: Any) -> bool:
-        """Tell whether an output of that type may be connected: the same type, a member of the union, or integer to number."""
+        """Tell whether an output of that type fits: the same type, one of the union, or integer to number."""
         options = members(self.annotation)
         return all(
             part in options or part == self.annotation or (part is int and float in options) for part in members(output)
@@ -132,6 +132,16 @@ class Declaration:
     inputs: dict[str, InputPort]
     outputs: dict[str, OutputPort]
     output_class: type[Output]
+
+    @cached_property
+    def ordered_inputs(self) -> tuple[tuple[str, InputPort], ...]:
+        """The inputs by name, in the order in which keys are made."""
+        return tuple(sorted(self.inputs.items()))
+
+    @cached_property
+    def asset_inputs(self) -> tuple[tuple[str, InputPort], ...]:
+        """The inputs whose text names an asset."""
+        return tuple((name, port) for name, port in self.ordered_inputs if port.asset is not None)
 
 
 def declare(cls: type[Node[Any]]) -> Declaration:
@@ -174,7 +184,7 @@ def _output_class(cls: type[Node[Any]]) -> type[Output]:
 
 def _check_annotation(node: str, port: str, annotation: Any) -> None:
     if annotation is Any or annotation is object:
-        raise RegistryError(f"port {node}.{port} is declared Any", hint="Give it a type: exact types catch mistakes before a run.")
+        raise RegistryError(f"port {node}.{port} is declared Any", hint="Give it a type: it catches mistakes early.")
     for part in members(annotation):
         item = item_of(part)
         if item is not None:

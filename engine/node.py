@@ -30,6 +30,9 @@ class Node(BaseModel, Generic[Out]):
     device: ClassVar[bool] = False
     """Computes on the device: such nodes run one at a time, and the environment is part of their keys."""
 
+    pure: ClassVar[bool] = True
+    """The outputs depend on nothing but the inputs; set False, and neither this node nor what follows it is cached."""
+
     stored: ClassVar[bool] = True
     """Keep the outputs in the cache folder too, not only in memory."""
 

@@ -18,7 +18,9 @@ class Registry(Mapping[str, Declaration]):
             declaration = declare(cls)
             if declaration.name in found:
                 homes = f"{_home(found[declaration.name].cls)} and {_home(cls)}"
-                raise RegistryError(f"two node types are called {declaration.name}: {homes}", hint="Rename one of them.")
+                raise RegistryError(
+                    f"two node types are called {declaration.name}: {homes}", hint="Rename one of them."
+                )
             found[declaration.name] = declaration
         self._declarations = found
 

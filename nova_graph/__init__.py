@@ -1,0 +1,1 @@
+"""Typed node graphs for SDXL anime images: the application."""

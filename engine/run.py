@@ -1,0 +1,53 @@
+"""One run from plan to outputs: fetch what is missing, plan again, execute."""
+
+import time
+
+from engine.assets import Report
+from engine.errors import AssetError
+from engine.events import Fetching
+from engine.execute import OnEvent, Outcome, execute
+from engine.plan import Pending, Plan, make_plan, placed
+from engine.services import Cancel, Services
+
+
+def run_plan(
+    plan: Plan, services: Services, *, on_event: OnEvent, cancel: Cancel | None = None, previews: bool = False
+) -> tuple[Plan, Outcome]:
+    """Run a plan; assets that are not here yet are downloaded first and the rest is planned with their content.
+
+    Returns the plan that was executed and its outcome. Raises AssetError, NodeError, Cancelled.
+    """
+    began = time.perf_counter()
+    cancel = cancel or Cancel()
+    while plan.pending:
+        for pending in plan.pending:
+            _fetch(pending, services, on_event, cancel, began)
+        plan = make_plan(plan.bound, services)
+    outcome = execute(plan, services, on_event=on_event, cancel=cancel, previews=previews, began=began)
+    return plan, outcome
+
+
+def _fetch(pending: Pending, services: Services, on_event: OnEvent, cancel: Cancel, began: float) -> None:
+    node = pending.node
+
+    def report(done: int, total: int | None, what: str) -> None:
+        on_event(
+            Fetching(
+                seconds=time.perf_counter() - began,
+                node=node.id,
+                type=node.declaration.name,
+                done=done,
+                total=total,
+                what=what,
+            )
+        )
+        cancel.check()
+
+    _fetch_placed(pending, services, report)
+
+
+def _fetch_placed(pending: Pending, services: Services, report: Report) -> None:
+    try:
+        services.assets.fetch(pending.fetchable.asset, report)
+    except AssetError as error:
+        raise placed(error, pending.node, pending.port) from error

@@ -1,0 +1,79 @@
+"""The context of one running node."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from engine.assets import Found
+from engine.environment import Environment
+from engine.errors import AssetMissing, Cancelled
+from engine.lineage import provenance_of
+from engine.plan import Plan, Step
+from engine.provenance import Provenance
+from engine.services import Services
+from engine.values import Handle
+
+Live = TypeVar("Live")
+
+Say = Callable[[Step, str], None]
+Show = Callable[[Step, int, int, bytes | None], None]
+
+
+class RunContext:
+    """The engine's `Context`: what a node may use while it runs."""
+
+    __slots__ = ("_is_stopping", "_plan", "_previews", "_say", "_services", "_show", "_step")
+
+    def __init__(
+        self,
+        step: Step,
+        plan: Plan,
+        services: Services,
+        is_stopping: Callable[[], bool],
+        say: Say,
+        show: Show,
+        *,
+        previews: bool,
+    ) -> None:
+        self._step = step
+        self._plan = plan
+        self._services = services
+        self._is_stopping = is_stopping
+        self._say = say
+        self._show = show
+        self._previews = previews
+
+    @property
+    def environment(self) -> Environment:
+        """Device, dtype and software."""
+        return self._services.environment
+
+    @property
+    def provenance(self) -> Provenance:
+        """How this node's inputs came to be."""
+        return provenance_of(self._step, self._plan, self._services)
+
+    def resident(self, handle: Handle[Live]) -> AbstractContextManager[Live]:
+        """Lend the live object of a handle."""
+        return self._services.pool.resident(handle, self.warn)
+
+    def asset(self, port: str) -> Found:
+        """Give what the text of this asset port resolved to; raises AssetMissing where it was empty."""
+        found = self._plan.found.get((self._step.id, port))
+        if found is None:
+            raise AssetMissing(f"{self._step.id}.{port} names nothing")
+        return found
+
+    def progress(self, step: int, total: int, *, preview: Callable[[], bytes] | None = None) -> None:
+        """Report progress; raises Cancelled if the caller asked to stop."""
+        self._show(self._step, step, total, preview() if preview is not None and self._previews else None)
+        self.check()
+
+    def check(self) -> None:
+        """Raise Cancelled if the caller asked to stop."""
+        if self._is_stopping():
+            raise Cancelled
+
+    def warn(self, text: str) -> None:
+        """Tell the user something that does not stop the run."""
+        self._say(self._step, text)

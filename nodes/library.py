@@ -1,0 +1,35 @@
+"""The built-in node types."""
+
+from engine.registry import Registry
+from nodes.checkpoint_loader import CheckpointLoader
+from nodes.decode import Decode
+from nodes.detect_faces import DetectFaces
+from nodes.encode_image import EncodeImage
+from nodes.encoder import Encoder
+from nodes.face_detailer import FaceDetailer
+from nodes.load_image import LoadImage
+from nodes.pag import PAG
+from nodes.resize_image import ResizeImage
+from nodes.sampler import Sampler
+from nodes.serializer import Serializer
+from nodes.vae import VAE
+
+
+def built_in() -> Registry:
+    """Return a registry of every node type that comes with nova-graph."""
+    return Registry(
+        [
+            CheckpointLoader,
+            VAE,
+            Encoder,
+            PAG,
+            Sampler,
+            Decode,
+            EncodeImage,
+            LoadImage,
+            ResizeImage,
+            DetectFaces,
+            FaceDetailer,
+            Serializer,
+        ]
+    )

@@ -1,0 +1,70 @@
+"""Node types of other people: installed packages that announce themselves, and a folder the user names."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from engine import Node
+from engine.errors import RegistryError
+
+GROUP = "nova_graph.nodes"
+"""The entry-point group; an entry names a module, or one node class in it."""
+
+
+def installed_nodes() -> Iterator[type[Node[Any]]]:
+    """Find the node classes of installed packages; raises RegistryError where one cannot be imported."""
+    for entry in entry_points(group=GROUP):
+        yield from _loaded(entry)
+
+
+def nodes_in_folder(folder: Path) -> Iterator[type[Node[Any]]]:
+    """Find the node classes in the `*.py` files of a folder that the user named, in order of their names.
+
+    The files are imported, so they run with the user's rights. Raises RegistryError where one cannot be.
+    """
+    if not folder.is_dir():
+        raise RegistryError(f"the node folder {folder} does not exist", hint="Name a folder with .py files in it.")
+    for file in sorted(folder.glob("*.py")):
+        yield from node_classes(_module(file))
+
+
+def node_classes(module: ModuleType) -> Iterator[type[Node[Any]]]:
+    """Find the node classes that a module itself declares."""
+    for thing in vars(module).values():
+        if isinstance(thing, type) and issubclass(thing, Node) and thing.__module__ == module.__name__:
+            yield thing
+
+
+def _loaded(entry: EntryPoint) -> Iterator[type[Node[Any]]]:
+    try:
+        thing = entry.load()
+    except Exception as error:
+        raise RegistryError(
+            f"the nodes of {entry.name} ({entry.value}) cannot be imported: {type(error).__name__}: {error}",
+            hint="Update or uninstall that package.",
+        ) from error
+    if isinstance(thing, ModuleType):
+        yield from node_classes(thing)
+    elif isinstance(thing, type) and issubclass(thing, Node):
+        yield thing
+    else:
+        raise RegistryError(f"the entry point {entry.name} ({entry.value}) is neither a module nor a node class")
+
+
+def _module(file: Path) -> ModuleType:
+    name = f"nova_nodes.{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise RegistryError(f"{file} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise RegistryError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
+    return module

@@ -1,0 +1,140 @@
+"""Nodes that wait, fail, misbehave or hold on to memory."""
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+from engine import Context, Node, Output, Registry, Value
+from tests.engine.arith import Add, Chance, MakeToken, Num, Number, Said, Sum, Token
+
+
+class Wait(Node[Num]):
+    """Wait for a while, as a download would."""
+
+    milliseconds: int
+    name: int = 0
+
+    def run(self, ctx: Context) -> Num:
+        time.sleep(self.milliseconds / 1000)
+        return Num(value=self.name)
+
+
+class Meet(Node[Num]):
+    """Wait until twenty of these run at the same time."""
+
+    meeting: ClassVar[threading.Barrier] = threading.Barrier(20, timeout=60)
+
+    name: int
+
+    def run(self, ctx: Context) -> Num:
+        self.meeting.wait()
+        return Num(value=self.name)
+
+
+class DeviceWait(Node[Num]):
+    """Wait on the device; fails if it is not alone there."""
+
+    device: ClassVar[bool] = True
+    alone: ClassVar[threading.Lock] = threading.Lock()
+
+    milliseconds: int
+    name: int = 0
+
+    def run(self, ctx: Context) -> Num:
+        if not self.alone.acquire(blocking=False):
+            raise RuntimeError("two nodes are on the device")
+        try:
+            time.sleep(self.milliseconds / 1000)
+        finally:
+            self.alone.release()
+        return Num(value=self.name)
+
+
+class Fail(Node[Num]):
+    """Fail."""
+
+    after: int = 0
+
+    def run(self, ctx: Context) -> Num:
+        raise ValueError(f"no {self.after}")
+
+
+class Lie(Node[Num]):
+    """Return something else than promised."""
+
+    def run(self, ctx: Context) -> Num:
+        return Said(text="not a number")  # type: ignore[return-value]
+
+
+class Steps(Node[Num]):
+    """Count steps, as a sampler would."""
+
+    total: int
+
+    def run(self, ctx: Context) -> Num:
+        for step in range(self.total):
+            ctx.progress(step + 1, self.total, preview=lambda: b"picture")
+        return Num(value=self.total)
+
+
+class Vandal(Node[Said]):
+    """Try to change what it was given."""
+
+    token: Token
+
+    def run(self, ctx: Context) -> Said:
+        try:
+            self.token.name = "changed"  # type: ignore[misc]
+        except AttributeError:
+            return Said(text=f"could not change {self.token.name}")
+        return Said(text="changed it")
+
+
+@dataclass(frozen=True, slots=True)
+class Block(Value):
+    """A megabyte."""
+
+    data: bytes
+
+
+class Blocked(Output):
+    """A block."""
+
+    block: Block
+
+
+class Fill(Node[Blocked]):
+    """Make a megabyte out of another."""
+
+    index: int
+    before: Block | None = None
+
+    def run(self, ctx: Context) -> Blocked:
+        return Blocked(block=Block(os.urandom(16) * 65536))
+
+
+class Odd(Node[Num]):
+    """Take a literal that has no canonical form."""
+
+    number: complex = 0j
+
+    def run(self, ctx: Context) -> Num:
+        return Num(value=int(self.number.real))
+
+
+def waiting() -> Registry:
+    """Return a registry with all of them, and some that calculate."""
+    return Registry(
+        [Add, Blockless, Chance, DeviceWait, Fail, Fill, Lie, MakeToken, Meet, Number, Odd, Steps, Sum, Vandal, Wait]
+    )
+
+
+class Blockless(Node[Num]):
+    """Forget a block."""
+
+    block: Block
+
+    def run(self, ctx: Context) -> Num:
+        return Num(value=len(self.block.data))
