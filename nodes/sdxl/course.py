@@ -37,9 +37,9 @@ class Course:
         device: torch.device | str,
     ) -> None:
         """Prepare the last `run` of `steps` steps; raises NovaError for a model that predicts something unknown."""
-        self._prediction = scheduler_config.get("prediction_type", "epsilon")
-        if self._prediction not in ("epsilon", "v_prediction"):
-            raise NovaError(f"the model predicts {self._prediction!r}; samplers know epsilon and v_prediction")
+        self.prediction = scheduler_config.get("prediction_type", "epsilon")
+        if self.prediction not in ("epsilon", "v_prediction"):
+            raise NovaError(f"the model predicts {self.prediction!r}; samplers know epsilon and v_prediction")
         solver = solver_of(sampler)
         levels = noise_levels(schedule, steps, trained_sigmas(scheduler_config))
         begin = (steps - run) * solver.order
@@ -91,6 +91,6 @@ class Course:
         """Return the finished picture that the UNet expects at a call."""
         size = (call.sigma**2 + 1) ** 0.5
         noisy = latents * size if self._scaled else latents
-        if self._prediction == "v_prediction":
+        if self.prediction == "v_prediction":
             return noisy / size**2 - output * (call.sigma / size)
         return noisy - output * call.sigma

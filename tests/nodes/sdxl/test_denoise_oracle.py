@@ -20,8 +20,6 @@ from nodes.values import Guidance
 from tests.nodes.sdxl.sampling import conditioning, drawn, left_half, picture
 from tests.tiny import Tiny, tiny
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning:diffusers")
-
 STEPS = 5
 SEED = 7
 
