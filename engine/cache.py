@@ -40,7 +40,7 @@ class Cache:
         self._queue_bytes = queue_bytes
         self._waiting: dict[str, _Waiting] = {}
         self._waiting_bytes = 0
-        self._writing = False
+        self._writer: Thread | None = None
         self._closed = False
         self._changed = Condition()
 
@@ -63,13 +63,15 @@ class Cache:
         After `close` they are kept in memory only.
         """
         self.memory.put(key, output)
-        if stored and self.store is not None and self._enqueue(key, _Waiting(output, about, size_of(output))):
-            self._start_writing(self.store)
+        if stored and self.store is not None:
+            self._enqueue(key, _Waiting(output, about, size_of(output)))
+            self._ensure_writer()
 
     def flush(self) -> None:
         """Wait until everything is on disk."""
+        self._ensure_writer()
         with self._changed:
-            self._changed.wait_for(lambda: not self._writing)
+            self._changed.wait_for(lambda: not self._waiting)
 
     def close(self) -> None:
         """Write what is waiting, and write nothing more after that."""
@@ -90,36 +92,33 @@ class Cache:
             waiting = self._waiting.get(key)
         return waiting.output if waiting else None
 
-    def _enqueue(self, key: str, waiting: _Waiting) -> bool:
-        """Queue outputs for writing; returns whether a writer must be started."""
+    def _enqueue(self, key: str, waiting: _Waiting) -> None:
+        self._ensure_writer()
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting or self._waiting_bytes + waiting.size <= self._queue_bytes)
-            if self._closed or key in self._waiting:
-                return False
-            self._waiting[key] = waiting
-            self._waiting_bytes += waiting.size
-            start, self._writing = not self._writing, True
-            return start
+            if not self._closed and key not in self._waiting:
+                self._waiting[key] = waiting
+                self._waiting_bytes += waiting.size
 
-    def _start_writing(self, store: Store) -> None:
-        try:
-            Thread(target=self._write_all, args=(store,), name="nova-graph cache").start()
-        except RuntimeError:
-            # No more threads can be had: the process is at its limit, or ending.
-            self._write_all(store)
+    def _ensure_writer(self) -> None:
+        """Start a writer if there is work and none is alive; Ctrl-C may have come just before its start."""
+        with self._changed:
+            if not self._waiting or (self._writer is not None and self._writer.is_alive()):
+                return
+            self._writer = Thread(target=self._write_all, name="nova-graph cache")
+            try:
+                self._writer.start()
+            except RuntimeError:
+                # No thread can be had: the process is at its limit, or ending.
+                self._write_all()
 
-    def _write_all(self, store: Store) -> None:
+    def _write_all(self) -> None:
         while (first := self._first()) is not None:
             key, waiting = first
-            try:
-                if not store.has(key):
-                    store.put(key, waiting.output, waiting.about)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the run goes on and the next one is written.
-                with suppress(Exception):
-                    self._warn(f"a result of {waiting.about} was not stored: {error}")
+            self._write(key, waiting)
             with self._changed:
-                del self._waiting[key]
-                self._waiting_bytes -= waiting.size
+                if self._waiting.pop(key, None) is not None:
+                    self._waiting_bytes -= waiting.size
                 self._changed.notify_all()
 
     def _first(self) -> tuple[str, _Waiting] | None:
@@ -127,6 +126,13 @@ class Cache:
         with self._changed:
             for first in self._waiting.items():
                 return first
-            self._writing = False
-            self._changed.notify_all()
+            self._writer = None
             return None
+
+    def _write(self, key: str, waiting: _Waiting) -> None:
+        try:
+            if self.store is not None and not self.store.has(key):
+                self.store.put(key, waiting.output, waiting.about)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run goes on and the next one is written.
+            with suppress(Exception):
+                self._warn(f"a result of {waiting.about} was not stored: {error}")

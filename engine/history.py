@@ -58,7 +58,7 @@ class History:
     def remember(self, graph: str, nodes: Mapping[str, Ingredients]) -> None:
         """Replace what is known of the graph's last run; `graph` is its path or name."""
         record = {node: asdict(_shorten(ingredients)) for node, ingredients in nodes.items()}
-        data = json.dumps(record, separators=(",", ":")).encode()
+        data = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         if len(data) > _FILE_LIMIT:
             return
         with suppress(OSError):
@@ -71,9 +71,9 @@ class History:
         return self._folder / f"{name}.json"
 
     def _prune(self) -> None:
+        sweep(self._folder)
         files = list(self._folder.glob("*.json"))
         if len(files) > _GRAPHS_LIMIT:
-            sweep(self._folder)
             files.sort(key=lambda path: path.stat().st_mtime)
             for path in files[: len(files) - _GRAPHS_LIMIT]:
                 path.unlink(missing_ok=True)

@@ -1,8 +1,6 @@
 """Outputs kept in a folder, one file per key, shared by any number of processes."""
 
-import errno
 import os
-import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -11,16 +9,14 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, TypeVar
 
-from engine.atomic import sweep, temporary_name, write_atomically
+from engine.atomic import write_atomically
 from engine.codec import CorruptBlob, Unstorable, check, decode, encode, read_metadata
 from engine.errors import CacheError
 from engine.node import Output
+from engine.shelf import Found, Shelf, discard
 
 Out = TypeVar("Out", bound=Output)
 
-_KEY: Final = re.compile("[0-9a-f]{64}")
-_SUFFIX: Final = ".safetensors"
-_READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _HEADER_LIMIT: Final = 1 << 20
 
 
@@ -42,14 +38,6 @@ class Checked:
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    key: str
-    path: Path
-    size: int
-    used: float
-
-
 class Store:
     """A folder of outputs by key (64 hexadecimal digits), pruned to about `limit_bytes`, least recently used first.
 
@@ -62,7 +50,7 @@ class Store:
         self.folder = folder
         self.limit = limit_bytes
         self._warn = warn
-        self._root = folder / "v1"
+        self._shelf = Shelf(folder / "v1")
         self._lock = Lock()
         self._warned: set[str] = set()
         self._total: int | None = None
@@ -71,16 +59,16 @@ class Store:
 
     def get(self, key: str, output_class: type[Out]) -> Out | None:
         """Return what was put, or None; a file that is not whole, or not ours, is thrown away with a warning."""
-        path = self._path(key)
+        path = self._shelf.path(key)
         inode: int | None = None
         try:
-            data, inode = _read(path, self.limit)
+            data, inode = self._shelf.read(path, self.limit)
             output = decode(data, output_class, key=key)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except CorruptBlob as error:
             self._warn(f"threw away a file of the cache, {path}: {error}")
-            _discard(path, inode)
+            discard(path, inode)
             return None
         except OSError as error:
             self._warn_once("read", f"cannot read {path} in the cache: {error.strerror}; its result is computed again")
@@ -91,7 +79,7 @@ class Store:
 
     def put(self, key: str, output: Output, about: str = "") -> None:
         """Keep outputs; `about` is shown to people in listings."""
-        path = self._path(key)
+        path = self._shelf.path(key)
         try:
             data = encode(output, key=key, about=about)
         except Unstorable as error:
@@ -103,7 +91,7 @@ class Store:
             )
             return
         try:
-            self._make_folders(path)
+            self._shelf.make_folders(path)
             write_atomically(path, [data])
             self._make_room(key, len(data))
         except OSError as error:
@@ -113,7 +101,7 @@ class Store:
     def has(self, key: str) -> bool:
         """Tell whether there is a file for this key, whole or not."""
         try:
-            return stat.S_ISREG(self._path(key).lstat().st_mode)
+            return stat.S_ISREG(self._shelf.path(key).lstat().st_mode)
         except OSError:
             return False
 
@@ -131,7 +119,7 @@ class Store:
         """Read every file and check its digest; nothing is thrown away."""
         for one in self._scan_or_fail():
             try:
-                check(_read(one.path, self.limit)[0], key=one.key)
+                check(self._shelf.read(one.path, self.limit)[0], key=one.key)
             except FileNotFoundError:
                 continue
             except (OSError, CorruptBlob) as error:
@@ -142,39 +130,27 @@ class Store:
     def remove(self, key: str) -> bool:
         """Delete one entry; False where there was none. Raises CacheError."""
         try:
-            self._path(key).unlink()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
+            return self._shelf.remove(self._shelf.path(key))
         except OSError as error:
             raise self._failure(error) from error
-        return True
 
     def clear(self) -> int:
         """Delete every entry and what killed writers left; returns how many entries there were."""
         removed = [self.remove(one.key) for one in self._scan_or_fail()]
-        self._sweep()
+        self._shelf.sweep()
         self._total = None
         return sum(removed)
 
     def prune(self) -> int:
         """Delete the least recently used entries until the rest fits the limit; returns how many bytes were freed."""
-        self._sweep()
+        self._shelf.sweep()
         found = self._scan_or_fail()
-        with self._lock:
-            before = sum(one.size for one in found)
-            return before - self._evict(found, self.limit)
-
-    def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise ValueError(f"not a cache key: {key!r}")
-        return self._root / key[:2] / (key + _SUFFIX)
-
-    def _make_folders(self, path: Path) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self._root, path.parent):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if folder.is_symlink():
-                raise OSError(errno.ELOOP, f"{folder} is a symbolic link")
+        before = sum(one.size for one in found)
+        try:
+            with self._lock:
+                return before - self._evict(found, self.limit)
+        except OSError as error:
+            raise self._failure(error) from error
 
     def _make_room(self, key: str, size: int) -> None:
         """Count what was written; look at the whole folder now and then, since others write there too."""
@@ -182,16 +158,16 @@ class Store:
             self._newest = key
             self._unscanned += size
             if self._total is None:
-                self._sweep()
+                self._shelf.sweep()
             elif self._total + self._unscanned <= self.limit and self._unscanned <= self.limit // 8:
                 return
-            found = self._scan()
+            found = self._shelf.scan()
             self._unscanned = 0
             self._total = sum(one.size for one in found)
             if self._total > self.limit:
                 self._total = self._evict(found, self.limit * 7 // 8)
 
-    def _evict(self, found: Iterable[_Found], target: int) -> int:
+    def _evict(self, found: Iterable[Found], target: int) -> int:
         """Delete the least recently used until `target` bytes are left; returns what is left."""
         oldest_first = sorted(found, key=lambda one: one.used)
         total = sum(one.size for one in oldest_first)
@@ -203,39 +179,15 @@ class Store:
             with suppress(FileNotFoundError):
                 if one.path.lstat().st_mtime != one.used:
                     continue
-                one.path.unlink()
+                self._shelf.remove(one.path)
             total -= one.size
         return total
 
-    def _shards(self) -> list[Path]:
+    def _scan_or_fail(self) -> list[Found]:
         try:
-            with os.scandir(self._root) as entries:
-                return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
-        except FileNotFoundError:
-            return []
-
-    def _scan(self) -> list[_Found]:
-        found = []
-        for shard in self._shards():
-            with suppress(FileNotFoundError), os.scandir(shard) as entries:
-                for entry in entries:
-                    key = entry.name.removesuffix(_SUFFIX)
-                    if _KEY.fullmatch(key) and key != entry.name and key.startswith(shard.name):
-                        with suppress(FileNotFoundError):
-                            status = entry.stat(follow_symlinks=False)
-                            found.append(_Found(key, Path(entry.path), status.st_size, status.st_mtime))
-        return found
-
-    def _scan_or_fail(self) -> list[_Found]:
-        try:
-            return self._scan()
+            return self._shelf.scan()
         except OSError as error:
             raise self._failure(error) from error
-
-    def _sweep(self) -> None:
-        with suppress(OSError):
-            for shard in self._shards():
-                sweep(shard)
 
     def _warn_once(self, subject: str, text: str) -> None:
         if subject not in self._warned:
@@ -247,34 +199,6 @@ class Store:
             f"cannot use the cache folder {self.folder}: {error.strerror}",
             hint="Check who may read and write there, or choose another folder.",
         )
-
-
-def _read(path: Path, limit: int) -> tuple[bytes, int]:
-    """Return the bytes of a plain file, and its inode; raises CorruptBlob for links, folders and the like."""
-    try:
-        if path.parent.is_symlink():
-            raise CorruptBlob("its folder is a symbolic link")
-        descriptor = os.open(path, _READ)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise CorruptBlob("it is a symbolic link") from error
-        raise
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
-            raise CorruptBlob("it is no file of ours")
-        return file.readall(), status.st_ino
-
-
-def _discard(path: Path, inode: int | None) -> None:
-    """Take a bad file away, unless another process has put a good one in its place since."""
-    aside = temporary_name(path)
-    with suppress(OSError):
-        path.rename(aside)
-        if inode is not None and aside.lstat().st_ino != inode:
-            with suppress(FileExistsError):
-                path.hardlink_to(aside)
-        aside.unlink()
 
 
 def _about(path: Path) -> str:
