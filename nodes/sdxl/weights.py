@@ -53,9 +53,18 @@ def open_weights(path: Path) -> Iterator[WeightFile]:
 
 
 def empty(build: Callable[[], torch.nn.Module]) -> torch.nn.Module:
-    """Build a module without giving its parameters any memory."""
-    with init_empty_weights(include_buffers=False):
-        return build()
+    """Build a module without giving its parameters any memory.
+
+    Raises AssetRefused where its settings, which may be a stranger's, contradict each other.
+    """
+    try:
+        with init_empty_weights(include_buffers=False):
+            return build()
+    except (ValueError, TypeError, IndexError, ZeroDivisionError, RuntimeError, NotImplementedError) as error:
+        raise AssetRefused(
+            f"the model configuration that the file carries makes no model: {error}",
+            hint="Its settings contradict each other; the file has to be written again.",
+        ) from error
 
 
 def fill(

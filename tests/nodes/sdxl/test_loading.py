@@ -184,6 +184,17 @@ def test_a_foreign_vocabulary_is_refused(merge: str, complaint: str, checkpoint:
         load_text_encoders(TextEncoders(WEIGHTS), loading(path))
 
 
+@pytest.mark.parametrize(
+    "setting", [{"norm_num_groups": 3}, {"down_block_types": ["DownBlock2D"]}, {"attention_head_dim": []}]
+)
+def test_a_contradictory_configuration_is_refused(setting: dict[str, object], checkpoint: Path, tmp_path: Path) -> None:
+    config = json.loads(read_header(checkpoint).metadata["nova_graph.config"])
+    config["unet"].update(setting)
+    path = write_checkpoint(tmp_path / "odd.safetensors", metadata={"nova_graph.config": json.dumps(config)})
+    with pytest.raises(AssetRefused, match="makes no model"):
+        load_model(Model(WEIGHTS, SIZE), loading(path))
+
+
 def test_missing_weights_are_missing() -> None:
     with pytest.raises(AssetMissing, match="sha256"):
         load_model(Model(WEIGHTS, SIZE), FileLoading({}))
