@@ -39,7 +39,9 @@ class Sampler(Node[Sampled]):
     width: Annotated[Length | None, Field(description="Pixels; empty means the latents' or the model's own.")] = None
     height: Annotated[Length | None, Field(description="Pixels; empty means the latents' or the model's own.")] = None
     count: Annotated[int, Field(ge=1, le=64, description="How many pictures; latents of a batch give one each.")] = 1
-    seed: Annotated[int, Field(ge=0, lt=2**64, description="Seed of the first picture; noise uses its low 32 bits.")] = 0
+    seed: Annotated[
+        int, Field(ge=0, lt=2**64, description="Seed of the first picture; noise uses its low 32 bits.")
+    ] = 0
     steps: Annotated[int, Field(ge=1, le=150, description="Steps from pure noise to the picture.")] = 28
     cfg: Annotated[float, Field(ge=1, le=30, description="Guidance scale; 1 ignores the negative prompt.")] = 5.0
     sampler: Annotated[SamplerName, Field(description="How the steps are taken.")] = "euler_ancestral"
@@ -48,7 +50,9 @@ class Sampler(Node[Sampled]):
     rescale: Annotated[float, Field(ge=0, le=1, description="Guidance rescale; 0.7 suits v-prediction models.")] = 0.0
     guidance_start: Annotated[float, Field(ge=0, le=1, description="Part of the run before guidance begins.")] = 0.0
     guidance_end: Annotated[float, Field(ge=0, le=1, description="Part of the run after which guidance ends.")] = 1.0
-    micro_batch: Annotated[int, Field(ge=1, le=64, description="Pictures at once; above 1 is faster, not bit-equal.")] = 1
+    micro_batch: Annotated[
+        int, Field(ge=1, le=64, description="Pictures at once; above 1 is faster, not bit-equal.")
+    ] = 1
     original_width: Annotated[Extent | None, Field(description="Told to SDXL; empty means the width.")] = None
     original_height: Annotated[Extent | None, Field(description="Told to SDXL; empty means the height.")] = None
     crop_left: Annotated[Offset, Field(description="Told to SDXL, in pixels.")] = 0

@@ -1,6 +1,7 @@
 """One run of a sampler: which timesteps the UNet is asked for, and the way from each to the next."""
 
 import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -60,7 +61,8 @@ class Course:
 
     def pure(self, noise: torch.Tensor) -> torch.Tensor:
         """Return where a run from nothing begins: noise at the first level."""
-        return noise * self._scheduler.init_noise_sigma
+        first: torch.Tensor = noise * self._scheduler.init_noise_sigma
+        return first
 
     def noised(self, latents: torch.Tensor, noise: torch.Tensor, call: int) -> torch.Tensor:
         """Return a picture with the noise that belongs before a call, none after the last.
@@ -89,7 +91,7 @@ class Course:
 
     def expected(self, output: torch.Tensor, call: Call, latents: torch.Tensor) -> torch.Tensor:
         """Return the finished picture that the UNet expects at a call."""
-        size = (call.sigma**2 + 1) ** 0.5
+        size = math.hypot(call.sigma, 1)
         noisy = latents * size if self._scaled else latents
         if self.prediction == "v_prediction":
             return noisy / size**2 - output * (call.sigma / size)

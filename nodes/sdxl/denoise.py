@@ -19,6 +19,9 @@ from nodes.sdxl.preview import preview
 from nodes.sdxl.request import DenoiseRequest, MicroConditioning, seeds_from, steps_to_run
 from nodes.values import Latents
 
+HALF = 0.5
+"""The share of a latent pixel's weight from which it is repainted."""
+
 __all__ = ["DenoiseRequest", "MicroConditioning", "Watch", "denoise", "seeds_from", "steps_to_run"]
 
 
@@ -57,9 +60,7 @@ def _perturbed(live: LiveModel, request: DenoiseRequest) -> AbstractContextManag
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """The picture that a run starts from: `latents`, the `noise` put over it, and where to repaint (`mask` 1) if not
-    everywhere.
-    """
+    """The picture that a run starts from, the noise put over it, and a mask of 1 where to repaint if not everywhere."""
 
     latents: torch.Tensor
     noise: torch.Tensor
@@ -159,7 +160,7 @@ def latent_mask(weight: torch.Tensor) -> torch.Tensor:
     """
     height, width = weight.shape[1:]
     share = interpolate(weight[:, None].float() / 255, size=(height // 8, width // 8), mode="area")
-    return (share >= 0.5).float()
+    return (share >= HALF).float()
 
 
 def _of(batch: torch.Tensor, pictures: range) -> torch.Tensor:

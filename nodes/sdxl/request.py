@@ -7,6 +7,13 @@ from nodes.samplers import SamplerName, ScheduleName
 from nodes.values import Conditioning, Guidance, Latents, Mask
 
 SEEDS = 2**64
+"""How many seeds a generator takes."""
+
+CHANNELS = 4
+"""Channels of SDXL's latents."""
+
+CELL = 8
+"""Pixels, along each edge, that one latent pixel stands for."""
 
 
 def seeds_from(seed: int, count: int) -> tuple[int, ...]:
@@ -87,7 +94,7 @@ class DenoiseRequest:
     def latent_shape(self) -> tuple[int, int, int]:
         """The shape of one latent picture: [4, height/8, width/8]."""
         width, height = self.size
-        return (4, height // 8, width // 8)
+        return (CHANNELS, height // CELL, width // CELL)
 
     @property
     def time_ids(self) -> tuple[int, int, int, int, int, int]:
@@ -102,8 +109,8 @@ class DenoiseRequest:
 
     def _check_size(self) -> None:
         width, height = self.size
-        if min(width, height) < 8 or width % 8 or height % 8:
-            raise NovaError(f"the size {width}x{height} is not made of multiples of 8 pixels")
+        if min(width, height) < CELL or width % CELL or height % CELL:
+            raise NovaError(f"the size {width}x{height} is not made of multiples of {CELL} pixels")
         if not self.seeds:
             raise NovaError("no seed was given, so there is no picture to draw")
 
@@ -129,7 +136,7 @@ class DenoiseRequest:
 
     def _check_latents(self, latents: Latents) -> None:
         shape = latents.samples.shape
-        if len(shape) != 4 or shape[1] != 4:
+        if shape[1:2] != (CHANNELS,) or len(shape[2:]) != len(self.size):
             raise NovaError(f"latents have the shape {list(shape)}, not [batch, 4, height/8, width/8]")
         self._check_batch("latents", shape, self.latent_shape)
 

@@ -58,8 +58,7 @@ def noise_levels(schedule: ScheduleName, steps: int, trained: Floats) -> NoiseLe
     """Return the levels of a schedule between the highest and the lowest of `trained`."""
     if schedule in ("normal", "sgm_uniform"):
         timesteps = _even_timesteps(schedule, steps, len(trained))
-        sigmas = np.interp(timesteps, np.arange(len(trained)), trained)
-        return _closed(sigmas, timesteps)
+        return _closed(np.interp(timesteps, np.arange(len(trained)), trained), timesteps)
     lowest, highest = trained[0].item(), trained[-1].item()
     if schedule == "karras":
         sigmas = karras(steps, lowest, highest)

@@ -75,7 +75,8 @@ def placed_scheduler(
 
 
 def per_call(values: np.ndarray[Any, Any], order: int) -> np.ndarray[Any, Any]:
-    """Return one value per call of the UNet: the first once, the others `order` times, as a step ends where the next
-    begins.
+    """Return one value per call of the UNet: the first once, the others `order` times.
+
+    A step of second order asks again where it ends, which is where the next one begins.
     """
     return np.concatenate([values[:1], np.repeat(values[1:], order)])

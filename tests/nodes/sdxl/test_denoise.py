@@ -2,6 +2,7 @@
 
 import io
 import threading
+from itertools import pairwise
 
 import pytest
 import torch
@@ -215,7 +216,7 @@ def test_euler_ancestral_with_karras_follows_k_diffusion(live: LiveModel) -> Non
     x = torch.randn(1, 4, 8, 8, generator=generator) * sigmas[0]
     positive = conditioning().positive
     added = {"text_embeds": to_tensor(positive.pooled), "time_ids": torch.tensor([[64.0, 64, 0, 0, 64, 64]])}
-    for sigma, after in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for sigma, after in pairwise(sigmas):
         above = int((trained < sigma.log()).sum().clamp(1, 999))
         share = (sigma.log() - trained[above - 1]) / (trained[above] - trained[above - 1])
         t = above - 1 + share.clamp(0, 1)

@@ -111,14 +111,14 @@ def test_every_schedule_gives_every_sampler_other_levels(sampler: SamplerName) -
     walks = {schedule: course(sampler, schedule, 10).calls for schedule in SCHEDULES}
     for schedule, calls in walks.items():
         sigmas = list(dict.fromkeys(call.sigma for call in calls))
-        np.testing.assert_array_equal(np.float32(sigmas), levels(schedule, 10).sigmas[:-1])
+        np.testing.assert_array_equal(np.array(sigmas, dtype=np.float32), levels(schedule, 10).sigmas[:-1])
     assert len({tuple(call.sigma for call in calls) for calls in walks.values()}) == len(SCHEDULES)
 
 
 def gaussian_answer(way: Course, number: int, latents: torch.Tensor, mean: float, spread: float) -> torch.Tensor:
     """Answer as a perfect UNet would that was trained on pictures of independent Gaussian pixels."""
     call = way.calls[number]
-    size = (call.sigma**2 + 1) ** 0.5
+    size = math.hypot(call.sigma, 1)
     noisy = way.scaled(latents, call) * size
     clean = (spread**2 * noisy + call.sigma**2 * mean) / (spread**2 + call.sigma**2)
     epsilon = (noisy - clean) / call.sigma

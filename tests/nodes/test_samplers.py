@@ -1,0 +1,36 @@
+"""The names of samplers and schedules, as A1111 writes them."""
+
+import subprocess
+import sys
+from typing import get_args
+
+import pytest
+
+from nodes.samplers import SamplerName, ScheduleName, a1111_sampler, a1111_schedule
+
+
+@pytest.mark.parametrize(
+    ("sampler", "schedule", "name"),
+    [
+        ("euler_ancestral", "normal", "Euler a"),
+        ("euler", "simple", "Euler"),
+        ("dpmpp_2m", "karras", "DPM++ 2M Karras"),
+        ("dpmpp_2m_sde", "exponential", "DPM++ 2M SDE Exponential"),
+        ("uni_pc", "sgm_uniform", "UniPC"),
+        ("ddim", "normal", "DDIM"),
+    ],
+)
+def test_names_as_a1111_writes_them(sampler: SamplerName, schedule: ScheduleName, name: str) -> None:
+    assert a1111_sampler(sampler, schedule) == name
+
+
+def test_every_name_has_one() -> None:
+    for sampler in get_args(SamplerName):
+        for schedule in get_args(ScheduleName):
+            assert a1111_sampler(sampler, schedule)
+            assert a1111_schedule(schedule)
+
+
+def test_declarations_import_no_torch() -> None:
+    code = "import sys, nodes.sampler, nodes.pag, nodes.samplers; assert not {'torch', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
