@@ -92,7 +92,7 @@ class Downloads:
                 report(part.size, None, f"{source.label} ({reason}; again in {left:.0f} s)")
                 time.sleep(min(_TICK, left))
 
-        timeout = httpx.Timeout(30.0, connect=15.0)
+        timeout = httpx.Timeout(20.0)
         with httpx.Client(follow_redirects=True, max_redirects=_REDIRECTS, timeout=timeout) as client:
             transfer = Transfer(client, source, part, self._limit)
             insist(

@@ -1,6 +1,5 @@
 """The assets of this machine, and those that it may download."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from engine.assets import Asset, Fetchable, Found, Report
@@ -108,8 +107,3 @@ class LocalAssets:
         if place.unused is not None and not self._origins.is_from(sha256, place.unused):
             remarks += f"; {place.unused.label} is set too, but the cache comes first: remove the file to get that one"
         return remarks
-
-
-def for_strangers(assets: LocalAssets) -> LocalAssets:
-    """Return the same assets for graphs that come from strangers: names only, no paths."""
-    return LocalAssets(replace(assets.settings, allow_paths=False))
