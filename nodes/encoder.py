@@ -62,5 +62,6 @@ class Encoder(Node[Encoded]):
                 join_prompts(self.negative_prepend, self.negative),
                 weighting=self.weighting,
                 clip_skip=self.clip_skip,
+                check=ctx.check,
             )
         return Encoded(conditioning=conditioning)

@@ -193,6 +193,19 @@ def test_new_weights_are_seen_at_once(live: LiveTextEncoders) -> None:
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize(("dtype", "name"), [(torch.float16, "F16"), (torch.bfloat16, "BF16")])
+def test_the_precision_of_the_encoders_is_kept(weighting: Weighting, dtype: torch.dtype, name: str) -> None:
+    prompt = "a (blue:1.3) cat, (face:0.5)"
+    whole, half = text_encoders(), text_encoders()
+    half.text_encoder.to(dtype)
+    half.text_encoder_2.to(dtype)
+    found = encode_conditioning(half, prompt, "bad", weighting=weighting)
+    assert {array.dtype for array in (found.positive.embeds, found.positive.pooled)} == {name}
+    ours, expected = to_tensor(found.positive.embeds).float(), embed(whole, prompt, weighting)
+    torch.testing.assert_close(ours, expected, rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
 def test_clip_skip_chooses_the_layer(live: LiveTextEncoders, weighting: Weighting) -> None:
     ids = live.tokenizer("a blue cat", padding="max_length", return_tensors="pt").input_ids
     with torch.no_grad():

@@ -19,7 +19,7 @@ def weigh_with_compel(clip: Clip, chunk: Chunk, states: torch.Tensor) -> torch.T
     """Move tokens above 1 away from the empty prompt, and blend those below 1 with the prompt without them."""
     provider = EmbeddingsProvider(
         tokenizer=_Spelling(clip),
-        text_encoder=_Layer(clip),
+        text_encoder=_Layer(clip, states.dtype),
         truncate=False,
         returned_embeddings_type=ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED,
         split_long_text_mode=SplitLongTextMode.BRUTAL,
@@ -56,16 +56,12 @@ class _Layer:
     """Looks like a text encoder to Compel; the layer that Compel takes, the last but one, is the chosen one."""
 
     clip: Clip
+    dtype: torch.dtype
 
     @property
     def device(self) -> torch.device:
         """Where the encoder computes."""
         return self.clip.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The precision of the states."""
-        return self.clip.empty.dtype
 
     def __call__(
         self, ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **_options: object

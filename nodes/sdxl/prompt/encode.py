@@ -1,5 +1,6 @@
 """Two prompts, encoded by both text encoders of SDXL."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,10 @@ from nodes.sdxl.text import LiveTextEncoders
 from nodes.values import Conditioning, Prompted
 
 
+Check = Callable[[], None]
+"""Raises Cancelled if encoding should stop."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Encoded:
     """A prompt: `embeds` [1, chunks * 77, width of both encoders], and `pooled` [1, projection] of its first chunk."""
@@ -23,23 +28,30 @@ class _Encoded:
 
 @torch.no_grad()
 def encode_conditioning(
-    live: LiveTextEncoders, prompt: str, negative: str, *, weighting: Weighting = "compel", clip_skip: int = 2
+    live: LiveTextEncoders,
+    prompt: str,
+    negative: str,
+    *,
+    weighting: Weighting = "compel",
+    clip_skip: int = 2,
+    check: Check = lambda: None,
 ) -> Conditioning:
     """Encode what to draw and what to avoid, each by itself, and bring both to the same number of tokens.
 
     The shorter one is padded with encodings of the empty prompt. An empty prompt is encoded as an empty text, not as
-    zeros. Raises PromptError for a prompt beyond 64 chunks, or a `clip_skip` beyond the encoders' layers.
+    zeros. `check` is called before each chunk. Raises PromptError for a prompt beyond 64 chunks, or a `clip_skip` beyond
+    the encoders' layers.
     """
     clips = (
         Clip(live.tokenizer, live.text_encoder, clip_skip),
         Clip(live.tokenizer_2, live.text_encoder_2, clip_skip),
     )
-    positive, avoided = (_encode(clips, text, weighting) for text in (prompt, negative))
+    positive, avoided = (_encode(clips, text, weighting, check) for text in (prompt, negative))
     tokens = max(positive.embeds.shape[1], avoided.embeds.shape[1])
     return Conditioning(_pad(positive, clips, tokens), _pad(avoided, clips, tokens))
 
 
-def _encode(clips: tuple[Clip, Clip], text: str, weighting: Weighting) -> _Encoded:
+def _encode(clips: tuple[Clip, Clip], text: str, weighting: Weighting, check: Check) -> _Encoded:
     """Encode one prompt in chunks; weights act on the embeds alone, never on the pooled vector."""
     sections = parse_prompt(text, "comfy" if weighting == "comfy" else "a1111")
     widths: list[torch.Tensor] = []
@@ -47,6 +59,7 @@ def _encode(clips: tuple[Clip, Clip], text: str, weighting: Weighting) -> _Encod
     for clip in clips:
         states: list[torch.Tensor] = []
         for chunk in tokenize(sections, clip.tokenizer, "pieces" if weighting == "comfy" else "commas"):
+            check()
             reading = clip.read(chunk)
             states.append(weigh_states(clip, chunk, reading.states, weighting))
             pooled = reading.pooled if pooled is None else pooled
