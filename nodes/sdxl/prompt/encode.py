@@ -13,7 +13,6 @@ from nodes.sdxl.prompt.weighting import Weighting, weigh_states
 from nodes.sdxl.text import LiveTextEncoders
 from nodes.values import Conditioning, Prompted
 
-
 Check = Callable[[], None]
 """Raises Cancelled if encoding should stop."""
 
@@ -39,8 +38,8 @@ def encode_conditioning(
     """Encode what to draw and what to avoid, each by itself, and bring both to the same number of tokens.
 
     The shorter one is padded with encodings of the empty prompt. An empty prompt is encoded as an empty text, not as
-    zeros. `check` is called before each chunk. Raises PromptError for a prompt beyond 64 chunks, or a `clip_skip` beyond
-    the encoders' layers.
+    zeros. `check` is called before each chunk.
+    Raises PromptError for a prompt beyond 64 chunks, or a `clip_skip` beyond the encoders' layers.
     """
     clips = (
         Clip(live.tokenizer, live.text_encoder, clip_skip),
