@@ -43,7 +43,7 @@ def encode(output: Output, *, key: str = "", about: str = "") -> bytes:
     except RecursionError as error:
         raise Unstorable(f"{cls.__name__} is nested too deep") from error
     metadata = {
-        "about": about,
+        "about": about.encode("utf-8", "replace").decode(),
         "format": FORMAT,
         "key": key,
         "schema": _schema(cls),
