@@ -9,8 +9,8 @@ MULTIPLE = 8
 SHAPES = ((1024, 1024), (1152, 896), (1216, 832), (1344, 768), (1536, 640))
 """Sizes that SDXL was trained at; their transposes too."""
 
-ENLARGED = 1.5
-"""How far above its native edge a model may draw a crop that is larger than that, before the crop is scaled down."""
+NEAR = 1.04
+"""How many times longer than a known shape a crop may be to be drawn in it."""
 
 LONGEST = 4.0
 """Crops longer than this (long edge to short) are drawn squeezed."""
@@ -66,43 +66,41 @@ class Crop:
 def crop_around(part: Rect, picture: tuple[int, int], native: tuple[int, int], size: int | None = None) -> Crop:
     """Widen a part of a picture to the nearest shape that SDXL knows, and say how large to redraw it.
 
-    It is redrawn at about the area of the model's native (width, height), or of a square of `size` pixels where given.
-    Without `size` a part that is larger than native is redrawn at its own size, up to one and a half times the native
-    edge, since scaling it down would lose more than redrawing it wins.
+    It is redrawn at about the area of the model's native (width, height), or of a square of `size` pixels where given,
+    also where that is smaller than the part: models draw nonsense far above their native size.
     """
-    shape = _nearest_shape(part.width / part.height)
+    shape = _aspect(_nearest_shape(part.width / part.height))
     wide = max(part.width, math.ceil(part.height * shape))
     high = max(part.height, math.ceil(part.width / shape))
     whole = part.resized((wide, high), picture)
-    if size is not None:
-        return Crop(whole, drawn_size(whole.width / whole.height, size * size))
-    least = native[0] * native[1]
-    area = min(max(least, whole.width * whole.height), ENLARGED**2 * least)
+    area = native[0] * native[1] if size is None else size * size
     return Crop(whole, drawn_size(whole.width / whole.height, area))
 
 
-def whole_picture(picture: tuple[int, int], native: tuple[int, int], size: int | None = None) -> Crop:
-    """Take all of a picture of (width, height), redrawn at its own size, or about `size` squared pixels.
-
-    Its own size is cut to one and a half times the model's native edge.
-    """
+def whole_picture(picture: tuple[int, int], size: int | None = None) -> Crop:
+    """Take all of a picture of (width, height), redrawn at its own size, or about `size` squared pixels."""
     width, height = picture
-    area = size * size if size is not None else min(width * height, ENLARGED**2 * native[0] * native[1])
-    scale = math.sqrt(area / (width * height))
+    scale = 1.0 if size is None else math.sqrt(size * size / (width * height))
     return Crop(Rect(0, 0, width, height), (_multiple(width * scale), _multiple(height * scale)))
 
 
 def drawn_size(aspect: float, area: float) -> tuple[int, int]:
     """Return a (width, height) in multiples of 8 of about that aspect and area, in a shape that SDXL knows if near."""
     shape = _nearest_shape(aspect)
-    close = shape if abs(math.log(aspect / shape)) < math.log(1.04) else aspect
-    kept = min(max(close, 1 / LONGEST), LONGEST)
+    if abs(math.log(aspect / _aspect(shape))) < math.log(NEAR):
+        scale = math.sqrt(area) / SHAPES[0][0]
+        return _multiple(shape[0] * scale), _multiple(shape[1] * scale)
+    kept = min(max(aspect, 1 / LONGEST), LONGEST)
     return _multiple(math.sqrt(area * kept)), _multiple(math.sqrt(area / kept))
 
 
-def _nearest_shape(aspect: float) -> float:
-    shapes = [*(width / height for width, height in SHAPES), *(height / width for width, height in SHAPES)]
-    return min(shapes, key=lambda shape: abs(math.log(shape / aspect)))
+def _nearest_shape(aspect: float) -> tuple[int, int]:
+    shapes = [*SHAPES, *((height, width) for width, height in SHAPES)]
+    return min(shapes, key=lambda shape: abs(math.log(_aspect(shape) / aspect)))
+
+
+def _aspect(size: tuple[int, int]) -> float:
+    return size[0] / size[1]
 
 
 def _multiple(length: float) -> int:

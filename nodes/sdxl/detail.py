@@ -16,6 +16,9 @@ from nodes.values import Array, Box, Boxes, Image, Mask
 REFERENCE_EDGE = 1024
 """The native edge of the model for which distances are meant in pixels."""
 
+LEAST_BLUR = 2.0
+"""Pixels. What a model draws differs from its surroundings by whole latents: a sharper edge shows as a seam."""
+
 Redraw = Callable[[Pixels, Mask, int], Pixels]
 """Draws a crop [height, width, 3] anew where a mask of its size says so, with a seed."""
 
@@ -25,7 +28,7 @@ class Framing:
     """How faces are cut out and laid back.
 
     Distances are pixels for a model whose native edge is 1024, and shrink with the edge of smaller models, whose
-    pictures are smaller too.
+    pictures are smaller too; but no blur shrinks below LEAST_BLUR.
     """
 
     native: tuple[int, int]
@@ -108,11 +111,11 @@ def _spot(box: Box, picture: tuple[int, int], framing: Framing) -> Spot | None:
     part = masked_part(box, picture, (across * unit, down * unit), framing.dilate * unit)
     if part is None:
         return None
-    mask = soft_mask(part, picture, framing.blur * unit)
+    mask = soft_mask(part, picture, max(framing.blur * unit, min(framing.blur, LEAST_BLUR)))
     reach = extent(mask)
     if reach is None:
         return None
     if not framing.only_masked:
-        return Spot(part, mask, whole_picture(picture, framing.native, framing.size))
+        return Spot(part, mask, whole_picture(picture, framing.size))
     padded = reach.grown(round(framing.padding * unit), picture)
     return Spot(part, mask, crop_around(padded, picture, framing.native, framing.size))
