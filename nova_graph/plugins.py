@@ -33,9 +33,10 @@ def nodes_in_folder(folder: Path) -> Iterator[type[Node[Any]]]:
 
 
 def node_classes(module: ModuleType) -> Iterator[type[Node[Any]]]:
-    """Find the node classes that a module itself declares."""
+    """Find the node classes that a module itself declares; a class without a `run` of its own is a base, not a node."""
     for thing in vars(module).values():
-        if isinstance(thing, type) and issubclass(thing, Node) and thing.__module__ == module.__name__:
+        is_ours = isinstance(thing, type) and issubclass(thing, Node) and thing.__module__ == module.__name__
+        if is_ours and thing.run is not Node.run:
             yield thing
 
 

@@ -1,0 +1,1 @@
+"""The HTTP service: graphs come in, pictures go out, nothing accepted is lost."""

@@ -1,0 +1,107 @@
+"""What the HTTP application needs of whoever runs jobs: a worker process here, containers elsewhere."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from engine.values import Json
+from nodes.values import File
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+
+OVER: frozenset[State] = frozenset({"done", "failed", "cancelled"})
+"""States that a job does not leave."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A graph that was checked, its inputs settled, on its way to a worker.
+
+    `document` is the resolved graph (includes expanded, seeds drawn), so that it can be run without any file.
+    """
+
+    owner: str
+    """Whose job it is: a digest of the API key, or `local`."""
+    graph: str
+    """The library name it was asked for by, or `custom`."""
+    document: dict[str, Json]
+    inputs: dict[str, Json]
+    idempotency_key: str = ""
+    webhook_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job as it stands; times are seconds since 1970."""
+
+    id: str
+    owner: str
+    graph: str
+    state: State
+    inputs: Mapping[str, Json]
+    accepted: float
+    started: float | None = None
+    ended: float | None = None
+    error: str = ""
+    pictures: int = 0
+    cached: int = 0
+    """How many nodes did not have to run."""
+    ran: int = 0
+    attempts: int = 0
+    position: int | None = None
+    """Jobs before it in the queue, while it is queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One event of a job: its number, counted from 1 without gaps, and the event as JSON text."""
+
+    number: int
+    data: str
+
+
+class QueueFull(Exception):
+    """No more jobs are accepted now; `retry_after` is a guess in seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(f"the queue is full; try again in {retry_after:.0f} s")
+        self.retry_after = retry_after
+
+
+class Backend(Protocol):
+    """Accepts jobs and keeps them until they are over, whatever happens to processes."""
+
+    async def submit(self, job: NewJob) -> Job:
+        """Accept a job; it is durable when this returns. The same owner and idempotency key give the same job.
+
+        Raises QueueFull.
+        """
+        ...
+
+    async def job(self, owner: str, job_id: str) -> Job | None:
+        """Return a job of this owner, or None."""
+        ...
+
+    async def jobs(self, owner: str, *, limit: int, before: str | None) -> tuple[Job, ...]:
+        """Return the owner's jobs, newest first, from the one accepted before the job `before`."""
+        ...
+
+    def events(self, owner: str, job_id: str, after: int) -> AsyncIterator[StoredEvent]:
+        """Follow a job's events from number `after + 1` until it is over."""
+        ...
+
+    async def wait(self, owner: str, job_id: str, seconds: float) -> Job | None:
+        """Return the job when it is over, or as it stands after so many seconds."""
+        ...
+
+    async def picture(self, owner: str, job_id: str, index: int) -> File | None:
+        """Return one encoded picture of a finished job, or None."""
+        ...
+
+    async def cancel(self, owner: str, job_id: str) -> Job | None:
+        """Ask a queued or running job to stop; returns it as it stands."""
+        ...
+
+    async def ready(self) -> bool:
+        """Whether jobs would be run now."""
+        ...
