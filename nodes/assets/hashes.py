@@ -51,8 +51,8 @@ class HashIndex:
         with suppress(OSError, ValueError):
             stamp = _stamp(path)
             entry = json.loads(self._entry(stamp).read_bytes())
-            digest = entry.pop("sha256")
-            if entry == _fields(stamp) and _is_digest(digest):
+            digest = entry.get("sha256") if isinstance(entry, dict) else None
+            if _is_digest(digest) and entry == {**_fields(stamp), "sha256": digest}:
                 return str(digest)
         return None
 

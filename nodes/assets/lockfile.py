@@ -143,9 +143,10 @@ def _read_entry(fields: object) -> Entry | str:
 
 
 def _line(text: str, name: str) -> int:
-    """Find the line that mentions a name first, outside comments."""
+    """Find the line where a name first stands as a key or in the head of a table."""
+    key = re.compile(rf"""^(?!\s*\#)(.*[\s\[."'])?{re.escape(name)}["']?\s*[\].=]""")
     for number, line in enumerate(text.split("\n"), start=1):
-        if name in line and not line.lstrip().startswith("#"):
+        if key.match(line):
             return number
     return 1
 

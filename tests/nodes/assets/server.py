@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-Behaviour = Callable[["Request"], None]
+Behaviour = Callable[["Request"], object]
 
 
 class Request(BaseHTTPRequestHandler):
@@ -22,7 +22,7 @@ class Request(BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):
             self.server.next_behaviour()(self)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Keep quiet."""
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
@@ -81,7 +81,7 @@ def serving(*behaviours: Behaviour) -> Iterator[FileServer]:
 
 
 def whole(data: bytes, *, etag: str = '"one"', extra: Mapping[str, str] | None = None, stop: int = -1) -> Behaviour:
-    """Give the file, or the rest that a Range asks for if If-Range still fits; cut the line after `stop` bytes of it."""
+    """Give the file, or its rest where Range and If-Range ask for it; cut the line after `stop` bytes of the file."""
 
     def behave(request: Request) -> None:
         start = _start(request, etag, len(data))

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from engine.assets import Fetchable, Found
 from engine.errors import AssetMissing, AssetRefused
-from nodes.assets import Settings
+from nodes.assets import Settings, read_settings
 from tests.nodes.assets.server import serving, whole
 from tests.nodes.assets.shop import AUTO, assets_of, fetchable, found, ignore, put, weights
 
@@ -23,9 +23,7 @@ def prepare(settings: Settings, *steps: str) -> Settings:
     path = str(put(settings.folders[0] / "mine.safetensors")) if "path" in steps else ""
     url = "https://models.example/anime.safetensors?X-Amz-Signature=hidden" if "url" in steps else ""
     hub = ("me/anime", "anime.safetensors") if "hub" in steps else ("", "")
-    return replace(
-        settings, checkpoint_path=path, checkpoint_url=SecretStr(url), hf_id=hub[0], hf_filename=hub[1]
-    )
+    return replace(settings, checkpoint_path=path, checkpoint_url=SecretStr(url), hf_id=hub[0], hf_filename=hub[1])
 
 
 @pytest.mark.parametrize("first", range(len(STEPS)))
@@ -35,7 +33,8 @@ def test_the_first_step_that_applies_decides(settings: Settings, first: int) -> 
         "baked": f"baked into the image: {settings.baked}",
         "path": f"CHECKPOINT_PATH: {settings.folders[0] / 'mine.safetensors'}",
         "cache": f"cache: {settings.cache / 'checkpoint' / 'cached.safetensors'}; "
-        "https://models.example/anime.safetensors is set too, but the cache comes first: remove the file to get that one",
+        "https://models.example/anime.safetensors is set too, but the cache comes first: "
+        "remove the file to get that one",
         "url": "CHECKPOINT_URL: https://models.example/anime.safetensors",
         "hub": "Hugging Face (NOVA_ANIME_HF_ID): https://huggingface.co/me/anime/resolve/main/anime.safetensors",
         "embedded": "embedded nova-nano, a tiny model to try things with, because no checkpoint is set "
@@ -126,7 +125,7 @@ def test_a_file_that_is_no_whole_checkpoint_is_refused(
 
 
 def test_a_folder_is_no_checkpoint(settings: Settings) -> None:
-    with pytest.raises(AssetRefused, match="is not a file"):
+    with pytest.raises(AssetRefused, match=r"is not a file"):
         assets_of(replace(settings, checkpoint_path=str(settings.folders[0]))).find(AUTO)
 
 
@@ -147,12 +146,12 @@ def test_nova_nano_by_name_whatever_else_is_set(settings: Settings) -> None:
 
 def test_a_missing_embedded_model_is_explained(settings: Settings) -> None:
     (settings.embedded / "nova-nano.safetensors").unlink()
-    with pytest.raises(AssetMissing, match="not in this installation"):
+    with pytest.raises(AssetMissing, match=r"not in this installation"):
         assets_of(settings).find(AUTO)
 
 
 def test_the_embedded_models_are_in_the_package(settings: Settings) -> None:
-    packaged = assets_of(replace(settings, embedded=Settings.__dataclass_fields__["embedded"].default))
+    packaged = assets_of(replace(settings, embedded=read_settings({}).embedded))
     for kind in ("checkpoint", "detector"):
         result = found(packaged, kind, "auto")
         assert result.path is not None

@@ -15,7 +15,17 @@ from nodes.assets.downloads import Downloads
 from nodes.assets.origins import Origins
 from nodes.assets.sources import checkpoint_url
 from tests.nodes.assets.server import Behaviour, Request, page, redirect, serving, status, whole
-from tests.nodes.assets.shop import AUTO, IMPATIENT, assets_of, fetchable, found, ignore, visible_files, weights, with_url
+from tests.nodes.assets.shop import (
+    AUTO,
+    IMPATIENT,
+    assets_of,
+    fetchable,
+    found,
+    ignore,
+    visible_files,
+    weights,
+    with_url,
+)
 
 DATA = weights(b"a picture model", pad=300_000)
 OTHER = weights(b"a newer one", pad=300_000)
@@ -237,7 +247,10 @@ def test_a_limit_holds_also_where_no_length_is_announced(settings: Settings, tmp
     with serving(endless) as server:
         source = checkpoint_url(with_url(settings, server.address()))
         downloads = Downloads(Origins(tmp_path / "origins"), IMPATIENT, limit=100_000)
-        with downloads.alone(source, tmp_path / "shelf", ignore), pytest.raises(FetchError, match="100,000 bytes allowed"):
+        with (
+            downloads.alone(source, tmp_path / "shelf", ignore),
+            pytest.raises(FetchError, match=r"100,000 bytes allowed"),
+        ):
             downloads.get(source, tmp_path / "shelf", ignore)
     assert visible_files(tmp_path / "shelf") == []
 
@@ -250,7 +263,7 @@ def test_a_file_without_announced_length_is_checked_by_its_header(settings: Sett
 def test_a_sha256_in_the_address_is_checked(settings: Settings) -> None:
     with serving(whole(DATA)) as server:
         address = f"{server.address()}#sha256={hashlib.sha256(OTHER).hexdigest()}"
-        with pytest.raises(FetchError, match="what came has the sha256"):
+        with pytest.raises(FetchError, match=r"what came has the sha256"):
             assets_of(with_url(settings, address)).fetch(AUTO, ignore)
     assert visible_files(settings.cache / "checkpoint") == []
 
@@ -291,13 +304,13 @@ def test_names_from_the_server_are_made_harmless(settings: Settings, header: str
 def test_an_unreachable_server_is_tried_so_often_and_then_given_up(settings: Settings) -> None:
     with serving(whole(DATA)) as server:
         address = server.address()
-    with pytest.raises(FetchError, match="there is no connection to the server; gave up"):
+    with pytest.raises(FetchError, match=r"there is no connection to the server; gave up"):
         assets_of(with_url(settings, address)).fetch(AUTO, ignore)
 
 
 def test_a_cache_that_is_no_folder_is_explained(settings: Settings) -> None:
     settings.cache.write_text("in the way")
-    with serving(whole(DATA)) as server, pytest.raises(FetchError, match="cannot be kept in .*Not a directory"):
+    with serving(whole(DATA)) as server, pytest.raises(FetchError, match=r"cannot be kept in .*Not a directory"):
         assets_of(with_url(settings, server.address())).fetch(AUTO, ignore)
 
 

@@ -67,14 +67,14 @@ def test_a_name_in_models_lock_wins_over_a_file(settings: Settings) -> None:
 
 def test_a_name_of_another_kind_is_refused(settings: Settings) -> None:
     lock(settings, "sketch", "lora", file="sketch.safetensors")
-    with pytest.raises(AssetRefused, match="sketch in models.lock is a lora, not a checkpoint"):
+    with pytest.raises(AssetRefused, match=r"sketch in models.lock is a lora, not a checkpoint"):
         assets_of(settings).find(Asset("checkpoint", "sketch"))
 
 
 def test_a_locked_file_that_is_another_one_is_refused(settings: Settings) -> None:
     put(settings.folders[0] / "sketch.safetensors")
     lock(settings, "sketch", "lora", file="sketch.safetensors")
-    with pytest.raises(AssetRefused, match="is not the file that models.lock notes for sketch"):
+    with pytest.raises(AssetRefused, match=r"is not the file that models.lock notes for sketch"):
         assets_of(settings).find(Asset("lora", "sketch"))
 
 
@@ -161,7 +161,7 @@ def test_a_name_that_strangers_may_say_stays_in_its_folder(name: str) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
 def test_a_pipe_is_not_waited_for(settings: Settings) -> None:
     os.mkfifo(settings.folders[0] / "pipe.png")
-    with pytest.raises(AssetRefused, match="is not a file"):
+    with pytest.raises(AssetRefused, match=r"is not a file"):
         assets_of(settings).find(Asset("image", "pipe.png"))
 
 
@@ -169,7 +169,7 @@ def test_a_picture_may_not_be_endless(settings: Settings) -> None:
     path = put(settings.folders[0] / "huge.png", b"")
     with path.open("r+b") as file:
         file.truncate((256 << 20) + 1)
-    with pytest.raises(AssetRefused, match="bigger than"):
+    with pytest.raises(AssetRefused, match=r"bigger than"):
         assets_of(settings).find(Asset("image", "huge.png"))
 
 
@@ -185,7 +185,7 @@ def test_vae_auto_is_the_fixed_one_where_there_is_one(settings: Settings) -> Non
         found(assets, "vae", "none"), path=None, sha256="", how="the checkpoint's own VAE"
     )
     put(settings.cache / "vae" / "sdxl.vae.fp16fix.safetensors")
-    with pytest.raises(AssetRefused, match="Several fp16-fix VAEs"):
+    with pytest.raises(AssetRefused, match=r"Several fp16-fix VAEs"):
         assets.find(Asset("vae", "auto"))
 
 
@@ -216,9 +216,9 @@ def test_pickled_detectors_need_permission(settings: Settings) -> None:
     )
     assert found(trusting, "detector", "auto").path == pickled
     assert found(trusting, "detector", "face_yolov9c").path == pickled
-    with pytest.raises(AssetRefused, match="NOVA_ALLOW_PICKLE=1"):
+    with pytest.raises(AssetRefused, match=r"NOVA_ALLOW_PICKLE=1"):
         careful.find(Asset("detector", str(pickled)))
-    with pytest.raises(AssetRefused, match="pickle"):
+    with pytest.raises(AssetRefused, match=r"pickle"):
         trusting.find(Asset("checkpoint", str(pickled)))
 
 

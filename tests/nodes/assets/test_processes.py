@@ -19,6 +19,7 @@ from tests.nodes.assets.shop import AUTO, assets_of, found, ignore, visible_file
 
 DATA = weights(b"a picture model", pad=3_000_000)
 HALF = 1_500_000
+ROOT = Path(__file__).parents[3]
 FETCH = """
 from engine.assets import Asset
 from nodes.assets import LocalAssets, read_settings
@@ -28,17 +29,24 @@ print("FOUND", found.path, found.sha256, flush=True)
 """
 
 
-@contextmanager
-def fetching(settings: Settings, server: FileServer) -> Iterator["subprocess.Popen[str]"]:
-    environ = {
+def environment(settings: Settings, server: FileServer) -> dict[str, str]:
+    return {
         **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
         "NOVA_CACHE_DIR": str(settings.cache),
         "CHECKPOINT_URL": server.address(),
         "NO_PROXY": "*",
     }
-    root = Path(__file__).parents[3]
+
+
+@contextmanager
+def fetching(settings: Settings, server: FileServer) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
-        [sys.executable, "-c", FETCH], cwd=root, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-c", FETCH],
+        cwd=ROOT,
+        env=environment(settings, server),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     try:
         yield process
@@ -76,6 +84,22 @@ def test_a_killed_download_leaves_nothing_half_and_is_resumed(settings: Settings
     assert result.path.read_bytes() == DATA
     assert parts(settings) == []
     assert found(assets_of(settings), "checkpoint", "auto").sha256 == result.sha256
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_kill_at_any_moment_leaves_nothing_half(settings: Settings) -> None:
+    with serving(whole(weights(pad=200_000))) as server:
+        killed = subprocess.run(
+            [sys.executable, "-m", "tests.nodes.assets.killing", str(settings.cache), "41"],
+            cwd=ROOT,
+            env=environment(settings, server),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert killed.returncode == 0, killed.stderr
+    assert int(killed.stdout) > 20
 
 
 def test_two_processes_download_once(settings: Settings) -> None:
