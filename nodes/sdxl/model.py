@@ -11,6 +11,7 @@ from nodes.sdxl.configuration import UNetConfig, configuration_of
 from nodes.sdxl.devices import device_of, dtype_of
 from nodes.sdxl.header import read_header
 from nodes.sdxl.layout import unet_places
+from nodes.sdxl.lora import open_loras
 from nodes.sdxl.weights import empty, fill, open_weights
 from nodes.values import Model
 
@@ -31,8 +32,9 @@ def load_model(handle: Model, loading: Loading) -> LiveModel:
     configuration = configuration_of(read_header(path))
     unet = empty_unet(configuration.unet)
     places = unet_places(unet.state_dict().keys(), configuration.unet.layers_per_block)
-    with open_weights(path) as file:
-        fill(unet, places, file, device_of(loading.environment), dtype_of(loading.environment))
+    device, dtype = device_of(loading.environment), dtype_of(loading.environment)
+    with open_weights(path) as file, open_loras(handle.loras, "unet", places, loading) as loras:
+        fill(unet, places, file, device, dtype, loras)
     schedule: dict[str, object] = {**configuration.scheduler.model_dump(), "prediction_type": handle.prediction}
     if handle.zero_terminal_snr:
         # Without trailing spacing the first step would not start at the pure noise this model was trained on.

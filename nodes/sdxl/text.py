@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from engine.errors import AssetRefused
@@ -9,7 +10,9 @@ from engine.values import Loading
 from nodes.sdxl.configuration import Configuration, TextConfig, configuration_of
 from nodes.sdxl.devices import device_of, dtype_of
 from nodes.sdxl.header import read_header
-from nodes.sdxl.layout import text_2_places, text_places
+from nodes.sdxl.layout import Place, text_2_places, text_places
+from nodes.sdxl.lora import open_loras
+from nodes.sdxl.lora_file import Part
 from nodes.sdxl.tokenizer import make_tokenizers
 from nodes.sdxl.weights import empty, fill, open_weights
 from nodes.values import TextEncoders
@@ -33,9 +36,14 @@ def load_text_encoders(handle: TextEncoders, loading: Loading) -> LiveTextEncode
     tokenizers = _tokenizers(path.name, configuration)
     first = empty_text_encoder(configuration.text_encoder)
     second = empty_text_encoder_2(configuration.text_encoder_2)
+    parts: tuple[tuple[Part, torch.nn.Module, dict[str, Place]], ...] = (
+        ("text_encoder", first, text_places(first.state_dict().keys())),
+        ("text_encoder_2", second, text_2_places(second.state_dict().keys())),
+    )
     with open_weights(path) as file:
-        fill(first, text_places(first.state_dict().keys()), file, device, dtype)
-        fill(second, text_2_places(second.state_dict().keys()), file, device, dtype)
+        for part, module, places in parts:
+            with open_loras(handle.loras, part, places, loading) as loras:
+                fill(module, places, file, device, dtype, loras)
     return LiveTextEncoders(*tokenizers, first, second)
 
 

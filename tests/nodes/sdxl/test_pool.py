@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -63,7 +64,7 @@ class Thing(Handle[Block]):
 
 
 def names(pool: Pool) -> list[str]:
-    return [resident.handle.name for resident in pool.report()]
+    return [cast("Thing", resident.handle).name for resident in pool.report()]
 
 
 def use(pool: Pool, *things: Thing) -> None:
@@ -180,7 +181,11 @@ def test_those_who_wait_for_a_failing_load_try_for_themselves() -> None:
 
 def test_different_things_load_at_the_same_time() -> None:
     both = threading.Barrier(2, timeout=10)
-    pool = Pool(100, Shelf(lambda name, attempt: both.wait() and None))
+
+    def object_to(name: str, attempt: int) -> None:
+        both.wait()
+
+    pool = Pool(100, Shelf(object_to))
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(lambda name: use(pool, Thing(name)), "ab"))
     assert sorted(names(pool)) == ["a", "b"]

@@ -1,0 +1,118 @@
+"""Low-rank adapters, added to weights while they are loaded.
+
+LoRA: W' = W + strength * alpha / rank * up @ down (Hu et al. 2021, https://arxiv.org/abs/2106.09685).
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import torch
+
+from engine.errors import AssetRefused
+from engine.values import Loading
+from nodes.sdxl.layout import UNET, Place
+from nodes.sdxl.lora_file import Layer, LoraFile, Part, inspect_lora
+from nodes.sdxl.weights import WeightFile, open_weights
+from nodes.values import Lora
+
+
+@dataclass(slots=True)
+class Patch:
+    """One LoRA file on one part of a model, and which of its layers have been used."""
+
+    file: LoraFile
+    weights: WeightFile
+    part: Part
+    strength: float
+    layers: Mapping[str, Layer]
+    used: set[str] = field(default_factory=set)
+
+    def add(self, names: tuple[str, ...], weight: torch.Tensor) -> torch.Tensor:
+        """Return a layer's weight with this LoRA added, computed in float32; raises AssetRefused on other shapes."""
+        for name in names:
+            if name in self.layers:
+                self.used.add(name)
+                weight = weight.float() + self._difference(name, weight.shape)
+        return weight
+
+    def _difference(self, name: str, shape: torch.Size) -> torch.Tensor:
+        layer = self.layers[name]
+        down, up = self.weights.get(layer.down).float(), self.weights.get(layer.up).float()
+        if not _make(up, down, shape):
+            raise AssetRefused(
+                f"{self.file.name}: {name} has the shapes {list(up.shape)} and {list(down.shape)}, which do not make "
+                f"{list(shape)}",
+                hint="The LoRA was trained for another model than SDXL, or another size of it.",
+            )
+        rank = down.shape[0]
+        alpha = self.weights.get(layer.alpha).item() if layer.alpha else self.file.alphas.get(self.part, rank)
+        product = up.flatten(1) @ down.flatten(1)
+        return (self.strength * float(alpha) / rank) * product.reshape(shape)
+
+
+def _make(up: torch.Tensor, down: torch.Tensor, shape: torch.Size) -> bool:
+    """Tell whether up @ down has as many rows and columns as a weight of that shape."""
+    if not up.numel() or not down.numel() or not up.ndim or not down.ndim:
+        return False
+    rows, columns = up.flatten(1), down.flatten(1)
+    return rows.shape[1] == down.shape[0] and (rows.shape[0], columns.shape[1]) == (shape[0], shape[1:].numel())
+
+
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """All LoRAs on one part of a model."""
+
+    patches: tuple[Patch, ...]
+    places: Mapping[str, Place]
+    part: Part
+
+    def __call__(self, parameter: str, weight: torch.Tensor) -> torch.Tensor:
+        """Return the weight of a parameter with all LoRAs added, in order."""
+        if not parameter.endswith(".weight"):
+            return weight
+        names = layer_names(self.part, parameter, self.places[parameter])
+        for patch in self.patches:
+            weight = patch.add(names, weight)
+        return weight
+
+    def report(self, loading: Loading) -> None:
+        """Raise AssetRefused for a LoRA that changed nothing, and warn of layers that this model does not have."""
+        for patch in self.patches:
+            unused = len(patch.layers) - len(patch.used)
+            if patch.layers and not patch.used:
+                raise AssetRefused(
+                    f"{patch.file.name} fits no layer of this model's {self.part}",
+                    hint="The LoRA was trained for another model than SDXL.",
+                )
+            if unused:
+                loading.warn(f"{patch.file.name}: {unused} of {len(patch.layers)} layers do not exist in {self.part}")
+
+
+@contextmanager
+def open_loras(loras: tuple[Lora, ...], part: Part, places: Mapping[str, Place], loading: Loading) -> Iterator[Patches]:
+    """Open the LoRAs of a handle for one part of its model; raises AssetMissing or AssetRefused."""
+    with ExitStack() as stack:
+        patches = []
+        for lora in loras:
+            path = loading.path(lora.weights.sha256)
+            file = inspect_lora(path)
+            weights = stack.enter_context(open_weights(path))
+            strength = lora.model_strength if part == "unet" else lora.text_strength
+            patches.append(Patch(file, weights, part, strength, file.layers_of(part)))
+        found = Patches(tuple(patches), places, part)
+        yield found
+        found.report(loading)
+
+
+def layer_names(part: Part, parameter: str, place: Place) -> tuple[str, ...]:
+    """Return all names under which LoRA files know the layer of a parameter."""
+    layer = parameter.removesuffix(".weight")
+    if part == "unet":
+        original = place.key.removeprefix(UNET).removesuffix(".weight")
+        flat, flat_original = layer.replace(".", "_"), original.replace(".", "_")
+        kohya = dict.fromkeys([f"lora_unet_{flat_original}", f"lora_unet_{flat}"])
+        return (*kohya, f"unet.{layer}", f"diffusion_model.{original}")
+    layer = "text_model." + layer.removeprefix("text_model.") if layer != "text_projection" else layer
+    kohya_prefix = "lora_te1_" if part == "text_encoder" else "lora_te2_"
+    return (kohya_prefix + layer.replace(".", "_"), f"{part}.{layer}", f"{part}.{layer.removeprefix('text_model.')}")
