@@ -46,6 +46,10 @@ class Problems:
         """Tell whether anything is wrong."""
         return bool(self._found)
 
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._found) + self._more
+
     def add(self, message: str, place: Placed | None = None) -> None:
         """Add a problem; without a text to point at, the message begins with the path."""
         span = place.span if place is not None else None
@@ -67,8 +71,8 @@ class Problems:
         """Add a problem about a name that does not exist, with the nearest one that does."""
         self.add(f"{what} {shown(name)}{self.guess(name, known)}", place)
 
-    def guess(self, name: str, known: Collection[str]) -> str:
-        """Return the end of a message about an unknown name: the nearest known one, or all of a few."""
+    def guess(self, name: str, known: Collection[str], *, listing: bool = True) -> str:
+        """Return the end of a message about an unknown name: the nearest known one, or all of a few if `listing`."""
         if self._guesses <= 0:
             return ""
         self._guesses -= 1
@@ -78,7 +82,7 @@ class Problems:
             close = [candidate for candidate in candidates if candidate.lower() == name.lower()][:1]
         if close:
             return f"; did you mean {shown(close[0])}?"
-        if 0 < len(known) <= 8 and len(candidates) == len(known):
+        if listing and 0 < len(known) <= 8 and len(candidates) == len(known):
             return f"; there is {', '.join(candidates)}"
         return ""
 
