@@ -1,6 +1,6 @@
 """Faces drawn again, larger."""
 
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -8,6 +8,10 @@ from engine.context import Context
 from engine.node import Node, Output
 from nodes.samplers import SamplerName, ScheduleName
 from nodes.values import Boxes, Conditioning, Guidance, Image, Model, Vae
+
+if TYPE_CHECKING:
+    from nodes.sdxl.detail import Framing
+    from nodes.sdxl.detail_redraw import Drawing
 
 
 class FacesDetailed(Output):
@@ -22,7 +26,7 @@ class FaceDetailer(Node[FacesDetailed]):
     Faces are refined in order, each on the picture as the one before left it. Pixels that no blurred mask reaches keep
     their bits, and without a face the image comes out as it went in. Distances are pixels for a model whose native edge
     is 1024; for smaller models they shrink with it. To give faces a prompt of their own, connect another Encoder.
-    Parameters and defaults are those of ADetailer.
+    Parameters and defaults are those of ADetailer; the default cfg is Sampler's.
     """
 
     device: ClassVar[bool] = True
@@ -42,7 +46,7 @@ class FaceDetailer(Node[FacesDetailed]):
     seed: Annotated[int, Field(ge=0, lt=2**64, description="Face j of picture k is drawn with seed + k + j.")] = 0
     same_seed: Annotated[bool, Field(description="Draw every face of picture k with seed + k.")] = False
     padding: Annotated[int, Field(ge=0, le=1024, description="Pixels around the mask that the model sees.")] = 32
-    mask_blur: Annotated[float, Field(ge=0, le=64, description="Softness of the mask's edge, in pixels.")] = 4
+    mask_blur: Annotated[float, Field(ge=0, le=64, description="Softness of the mask's edge, in pixels.")] = 4.0
     dilate: Annotated[int, Field(ge=-512, le=512, description="Pixels by which the mask is wider than the box.")] = 4
     x_offset: Annotated[int, Field(ge=-1024, le=1024, description="Pixels that the mask moves to the right.")] = 0
     y_offset: Annotated[int, Field(ge=-1024, le=1024, description="Pixels that the mask moves up.")] = 0
@@ -50,17 +54,32 @@ class FaceDetailer(Node[FacesDetailed]):
         int | None,
         Field(ge=64, le=2048, multiple_of=8, description="Edge at which faces are drawn; empty: the model's own."),
     ] = None
-    only_masked: Annotated[bool, Field(description="Draw only the face and its padding, not all of the picture.")] = (
-        True
-    )
+    only_masked: Annotated[bool, Field(description="Draw the face and its padding, not the whole picture.")] = True
 
     def run(self, ctx: Context) -> FacesDetailed:
         """Refine the faces of each picture of the batch; models are loaded only if there is one."""
-        from nodes.sdxl.detail import Framing, face_seeds, refine, require_boxes_for, spots
-        from nodes.sdxl.detail_redraw import Drawing, Redrawer, Turns
+        from nodes.sdxl.detail import face_seeds, refine, require_boxes_for, spots
+        from nodes.sdxl.detail_redraw import Redrawer, Turns
+        from nodes.sdxl.request import steps_to_run
 
         require_boxes_for(self.image, self.boxes)
-        framing = Framing(
+        steps_to_run(self.steps, self.denoise)
+        _, height, width, _ = self.image.pixels.shape
+        framing = self.framing()
+        faces = tuple(spots(boxes, (width, height), framing) for boxes in self.boxes.pictures)
+        counts = tuple(map(len, faces))
+        if sum(counts) == 0:
+            return FacesDetailed(image=self.image)
+        seeds = face_seeds(self.seed, counts, same=self.same_seed)
+        with ctx.resident(self.model) as model, ctx.resident(self.vae) as vae:
+            redrawer = Redrawer(model, vae, self.drawing(), Turns(ctx, sum(counts)), ctx.warn)
+            return FacesDetailed(image=refine(self.image, faces, seeds, redrawer))
+
+    def framing(self) -> "Framing":
+        """Return how faces are cut out and laid back."""
+        from nodes.sdxl.detail import Framing
+
+        return Framing(
             native=self.model.size,
             size=self.size,
             padding=self.padding,
@@ -69,11 +88,12 @@ class FaceDetailer(Node[FacesDetailed]):
             shift=(self.x_offset, -self.y_offset),
             only_masked=self.only_masked,
         )
-        _, height, width, _ = self.image.pixels.shape
-        faces = tuple(spots(boxes, (width, height), framing) for boxes in self.boxes.pictures)
-        if not any(faces):
-            return FacesDetailed(image=self.image)
-        drawing = Drawing(
+
+    def drawing(self) -> "Drawing":
+        """Return what every face is drawn with."""
+        from nodes.sdxl.detail_redraw import Drawing
+
+        return Drawing(
             conditioning=self.conditioning,
             guidance=self.guidance,
             denoise=self.denoise,
@@ -83,7 +103,3 @@ class FaceDetailer(Node[FacesDetailed]):
             sampler=self.sampler,
             schedule=self.schedule,
         )
-        seeds = face_seeds(self.seed, tuple(map(len, faces)), same=self.same_seed)
-        with ctx.resident(self.model) as model, ctx.resident(self.vae) as vae:
-            redrawer = Redrawer(model, vae, drawing, Turns(ctx, sum(map(len, faces))), ctx.warn)
-            return FacesDetailed(image=refine(self.image, faces, seeds, redrawer))
