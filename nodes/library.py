@@ -8,6 +8,7 @@ from nodes.encode_image import EncodeImage
 from nodes.encoder import Encoder
 from nodes.face_detailer import FaceDetailer
 from nodes.load_image import LoadImage
+from nodes.lora import LoRA
 from nodes.pag import PAG
 from nodes.resize_image import ResizeImage
 from nodes.sampler import Sampler
@@ -20,6 +21,7 @@ def built_in() -> Registry:
     return Registry(
         [
             CheckpointLoader,
+            LoRA,
             VAE,
             Encoder,
             PAG,
