@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from transformers import (
     CLIPTokenizer,
 )
 
+from nodes.sdxl.configuration import Configuration
 from nodes.sdxl.model import LiveModel
 from nodes.sdxl.text import LiveTextEncoders
 from nodes.sdxl.vae import LiveVae
@@ -186,11 +188,20 @@ def write_checkpoint(
     `parts` are written instead of those of seed 0; `markers` are added as empty tensors (`v_pred`, `ztsnr`); tensors
     whose names start as one of `without` are left out; `metadata` is added to, or replaces, what is written by default.
     """
-    own = parts or tiny()
-    configuration = describe(own.model, own.text, own.vae, merges())
-    tensors = single_file_tensors(own.model, own.text, own.vae, configuration, dtype)
-    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(without)} if without else tensors
+    configuration, whole = _written(dtype) if parts is None else _described(parts, dtype)
+    tensors = {name: tensor for name, tensor in whole.items() if not (without and name.startswith(without))}
     tensors |= {marker: torch.zeros(0) for marker in markers}
     told = {**model_spec("tiny", size), **configuration_metadata(configuration), **(metadata or {})}
     write_safetensors(path, tensors, told)
     return path
+
+
+@cache
+def _written(dtype: torch.dtype) -> tuple[Configuration, dict[str, torch.Tensor]]:
+    """Return what is written most often, made once."""
+    return _described(tiny(), dtype)
+
+
+def _described(parts: Tiny, dtype: torch.dtype) -> tuple[Configuration, dict[str, torch.Tensor]]:
+    configuration = describe(parts.model, parts.text, parts.vae, merges())
+    return configuration, single_file_tensors(parts.model, parts.text, parts.vae, configuration, dtype)

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Literal
 
@@ -84,6 +85,10 @@ def _layers(header: Header) -> dict[str, Layer]:
     broken = next((name for name, layer in layers.items() if not (layer.down and layer.up)), None)
     if broken is not None:
         raise AssetRefused(f"{header.name} is not whole: {broken[:100]} lacks half of its pair", hint=_HINT)
+    alphas = [layer.alpha for layer in layers.values() if layer.alpha]
+    odd = next((name for name in alphas if prod(header.tensors[name].shape) != 1), None)
+    if odd is not None:
+        raise AssetRefused(f"{header.name} is damaged: {odd[:100]} is not one number", hint=_HINT)
     return layers
 
 

@@ -207,6 +207,13 @@ def test_other_files_are_refused(names: list[str], complaint: str, tmp_path: Pat
         inspect_lora(path)
 
 
+def test_an_alpha_is_one_number(tmp_path: Path) -> None:
+    tensors = {"lora_unet_x.lora_down.weight": random(1, 1), "lora_unet_x.lora_up.weight": random(1, 1)}
+    path = write(tmp_path / "style.safetensors", {**tensors, "lora_unet_x.alpha": torch.zeros(2)})
+    with pytest.raises(AssetRefused, match="alpha is not one number"):
+        inspect_lora(path)
+
+
 def run_node(path: Path | None, model_strength: float = 0.8, text_strength: float = 0.6) -> tuple[Model, TextEncoders]:
     ctx = QuietContext(assets={"lora": Found(Asset("lora", "style"), path, LORA.sha256)})
     node = LoRA(
