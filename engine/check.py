@@ -143,7 +143,11 @@ class _Checker:
         """Return an input's words with the bounds of the ports it feeds; note where it allows more than they do."""
         words = declared.words
         before = len(self.problems)
-        for target, _ in self.wires.feeds.get((scope.prefix, declared.name), ()):
+        ports: set[int] = set()
+        for target in self.wires.feeds.get((scope.prefix, declared.name), ()):
+            if target.inner is None and id(target.port) in ports:
+                continue
+            ports.add(id(target.port))
             options = input_options(self.words[target.inner]) if target.inner else self.types.options(target)
             for fault in widened(declared.words, options):
                 message = f"the input {declared.name} allows more than {target.name} does: {fault}"

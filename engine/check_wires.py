@@ -1,4 +1,4 @@
-"""One wire checked: does what is written fit where it leads?"""
+"""One wire checked: whether what is written fits where it leads."""
 
 from typing import Any
 
@@ -8,8 +8,7 @@ from engine.expand import Flat, FlatInclude, FlatNode, Scope
 from engine.literals import Unfit, fit_literal, place_of
 from engine.narrow import misfits, unfitting
 from engine.problems import Problems
-from engine.source import Tree
-from engine.targets import InputKey, Target, Types, as_port
+from engine.targets import InputKey, Target, Types
 from engine.tuples import as_json, as_tuples
 from engine.wires import FromInput, FromNode, Items, Plain, Wire
 from engine.words import LITERAL_TYPES, Refused, settle
@@ -25,7 +24,7 @@ class WireChecker:
         self.types = types
         self.problems = problems
         self.literals: dict[int, Literal] = {}
-        self.feeds: dict[InputKey, list[tuple[Target, Tree]]] = {}
+        self.feeds: dict[InputKey, list[Target]] = {}
 
     def check(self, wire: Wire, target: Target, owner: Owner) -> None:
         """Check a wire of a node or include."""
@@ -119,7 +118,7 @@ class WireChecker:
             elif misfits(declared.words, options):
                 self.problems.add(f"{target.name}: {unfitting(wire.name, declared.words, options)}", wire.tree)
             else:
-                self.feeds.setdefault((scope.prefix, wire.name), []).append((target, wire.tree))
+                self.feeds.setdefault((scope.prefix, wire.name), []).append(target)
         else:
             annotation = self.types.annotation(declared.words)
             if not target.port.accepts(annotation):

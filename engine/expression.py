@@ -20,7 +20,7 @@ Kinds = frozenset[str]
 """The types a part of a condition may have: boolean, number, string, null."""
 
 
-class WrongExpression(Exception):  # noqa: N818
+class WrongExpression(Exception):
     """A condition is wrong; `column` counts from 0 within its text."""
 
     def __init__(self, message: str, column: int, length: int = 1) -> None:
@@ -145,13 +145,11 @@ def _compare(expression: Compare, left: Json, right: Json) -> bool:
     if sign in ("==", "!="):
         equal = _kind(left) == _kind(right) and left == right
         return equal if sign == "==" else not equal
-    if isinstance(left, str) and isinstance(right, str):
-        order = (left > right) - (left < right)
-    elif isinstance(left, int | float) and isinstance(right, int | float):
-        order = (left > right) - (left < right)
-    else:
+    numbers = isinstance(left, int | float) and isinstance(right, int | float)
+    if not numbers and not (isinstance(left, str) and isinstance(right, str)):
         empty = expression.left if left is None else expression.right
         raise WrongExpression(f"this is null here, so it cannot be compared with {sign}", empty.column)
+    order = (left > right) - (left < right)  # type: ignore[operator]
     return {"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[sign]
 
 

@@ -25,7 +25,7 @@ _WORDS: Final[dict[str, Scalar]] = {"true": True, "false": False, "null": None}
 _MAX_DIGITS = 300
 
 
-class _NotJson(Exception):  # noqa: N818
+class _NotJson(Exception):
     """The text is something else."""
 
 

@@ -29,7 +29,7 @@ _SIZES: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-class Unfit(Exception):  # noqa: N818
+class Unfit(Exception):
     """A literal does not fit; the message reads on after the port's name, `where` leads to the item that is wrong."""
 
     def __init__(self, message: str, where: tuple[int, ...] = ()) -> None:
@@ -47,7 +47,7 @@ def fit_literal(port: InputPort, value: object, problems: Problems) -> object:
     try:
         result: object = port.adapter.validate_python(value)
     except ValidationError as error:
-        raise _unfit(port, value, error.errors(include_url=False), problems) from None
+        raise _unfit(port, error.errors(include_url=False), problems) from None
     except (ValueError, OverflowError):
         raise Unfit("must be a smaller number") from None
     if isinstance(value, bool) and not isinstance(result, bool):
@@ -81,7 +81,7 @@ def called(annotation: Any) -> str:
     return f"a {type_name(annotation)}" if is_value_type(annotation) else type_name(annotation)
 
 
-def _unfit(port: InputPort, value: object, errors: list[ErrorDetails], problems: Problems) -> Unfit:
+def _unfit(port: InputPort, errors: list[ErrorDetails], problems: Problems) -> Unfit:
     telling = [error for error in errors if error["type"] not in _TYPE_ERRORS] or errors
     error = telling[0]
     where = tuple(part for part in error["loc"] if isinstance(part, int))

@@ -20,7 +20,7 @@ _SIZE_PAIRS: Final = (("minLength", "maxLength"), ("minItems", "maxItems"))
 class _PortSchema(GenerateJsonSchema):
     """JSON Schema of a port; values that cannot be written allow nothing."""
 
-    def is_instance_schema(self, schema: core_schema.IsInstanceSchema) -> JsonSchemaValue:  # noqa: ARG002
+    def is_instance_schema(self, schema: core_schema.IsInstanceSchema) -> JsonSchemaValue:
         return {"not": {}}
 
 
@@ -86,14 +86,12 @@ def tightened(words: Words, options: tuple[Words, ...]) -> Words:
 
 def is_empty(words: Mapping[str, Json]) -> bool:
     """Tell whether nothing is left between the bounds."""
-    low, high = _limit(words, _LOWER), _limit(words, _UPPER)
-    if low is not None and high is not None:
-        if low[0] > high[0] or (low[0] == high[0] and (low[1] or high[1])):
-            return True
-    for least, most in _SIZE_PAIRS:
-        if _number(words.get(least), 0) > _number(words.get(most), math.inf):
-            return True
-    return words.get("enum") == []
+    low, low_excluded = _limit(words, _LOWER) or (-math.inf, False)
+    high, high_excluded = _limit(words, _UPPER) or (math.inf, False)
+    if low > high or (low == high and (low_excluded or high_excluded)):
+        return True
+    sizes = [(_number(words.get(least), 0), _number(words.get(most), math.inf)) for least, most in _SIZE_PAIRS]
+    return any(least > most for least, most in sizes) or words.get("enum") == []
 
 
 def _with_type(option: dict[str, Any]) -> Words:

@@ -20,7 +20,7 @@ class Opened:
     content: str | bytes
 
 
-class CannotOpen(Exception):  # noqa: N818
+class CannotOpen(Exception):
     """An include was not opened; the message says why."""
 
 
@@ -68,7 +68,8 @@ class LibraryOpener:
         for candidate in candidates:
             if candidate in self.graphs:
                 return Opened(candidate, self.graphs[candidate])
-        raise CannotOpen(f"there is no graph {shown(name)} in the library; there is {listed(sorted(self.graphs), 'and')}")
+        known = listed(sorted(self.graphs)[:50], "and")
+        raise CannotOpen(f"there is no graph {shown(name)} in the library; there is {known or 'none'}")
 
 
 def refuse_includes(name: str, relative_to: str) -> Opened:  # noqa: ARG001

@@ -38,11 +38,12 @@ def circles(nodes: Sequence[BoundNode]) -> list[Problem]:
     """Return a problem for each knot of nodes that wait for each other, with one way around it."""
     import networkx  # takes a fifth of a second to import, and only broken graphs need it
 
-    graph = networkx.DiGraph()
+    graph: networkx.DiGraph[str] = networkx.DiGraph()
     for node in nodes:
         graph.add_edges_from((reference.node, node.id) for reference in references_of(node))
     spans = {(reference.node, node.id): reference.span for node in nodes for reference in references_of(node)}
-    knots = [knot for knot in networkx.strongly_connected_components(graph) if len(knot) > 1 or _is_loop(graph, knot)]
+    loops = set(networkx.nodes_with_selfloops(graph))
+    knots = [knot for knot in networkx.strongly_connected_components(graph) if len(knot) > 1 or knot & loops]
     position = {node.id: index for index, node in enumerate(nodes)}
     knots.sort(key=lambda knot: min(position[name] for name in knot))
     found: list[Problem] = []
@@ -62,11 +63,6 @@ def references_of(node: BoundNode) -> list[Reference]:
         elif isinstance(binding, Several):
             found.extend(item for item in binding.items if not isinstance(item, Literal))
     return found
-
-
-def _is_loop(graph: object, knot: set[str]) -> bool:
-    name = next(iter(knot))
-    return bool(graph.has_edge(name, name))  # type: ignore[attr-defined]
 
 
 def _problem(edges: list[tuple[str, str]], spans: dict[tuple[str, str], Span | None]) -> Problem:

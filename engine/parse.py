@@ -5,7 +5,7 @@ from typing import Final
 
 from engine.advice import warnings_about
 from engine.expression import WrongExpression, read_expression
-from engine.graph import Graph, GraphInput, GraphNode, When
+from engine.graph import Graph, GraphNode, When
 from engine.inputs import read_inputs
 from engine.problems import Problems, shown
 from engine.reading import Readable, read
@@ -63,7 +63,7 @@ class _Reader:
                 self.problems.add("a graph begins with `nova: 1`, the version of its format", tree)
         elif type(written.value) is not int or written.value != FORMAT:
             said = shown(written.plainly())
-            self.problems.add(f"this program reads graphs of format 1, written `nova: 1`; this one says {said}", written)
+            self.problems.add(f"this program reads format 1, written `nova: 1`; this graph says {said}", written)
 
     def description(self, sections: dict[str, Tree]) -> str:
         written = sections.get("description")

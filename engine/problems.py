@@ -16,6 +16,12 @@ GUESSED = 20
 NAME = 64
 """Longer texts are no misspelt names."""
 
+FEW = 8
+"""So many known names are listed when none is near."""
+
+ITEMS = 4
+"""Items of a list that are shown."""
+
 QUOTED = 60
 """Characters of a value that are shown."""
 
@@ -82,7 +88,7 @@ class Problems:
             close = [candidate for candidate in candidates if candidate.lower() == name.lower()][:1]
         if close:
             return f"; did you mean {shown(close[0])}?"
-        if listing and 0 < len(known) <= 8 and len(candidates) == len(known):
+        if listing and 0 < len(known) <= FEW and len(candidates) == len(known):
             return f"; there is {', '.join(candidates)}"
         return ""
 
@@ -105,8 +111,8 @@ def shown(value: object) -> str:
     if isinstance(value, tuple):
         value = list(value)
     if isinstance(value, list):
-        inside = ", ".join(shown(item) for item in value[:4])
-        return f"[{inside}{', ...' if len(value) > 4 else ''}]"
+        inside = ", ".join(shown(item) for item in value[:ITEMS])
+        return f"[{inside}{', ...' if len(value) > ITEMS else ''}]"
     if isinstance(value, dict):
         return "{...}" if value else "{}"
     if isinstance(value, str):
@@ -122,6 +128,5 @@ def shown(value: object) -> str:
 def listed(names: Collection[str], joint: str = "or") -> str:
     """Return names as people list them: `a, b or c`."""
     ordered = list(names)
-    if len(ordered) < 2:
-        return "".join(ordered)
-    return f"{', '.join(ordered[:-1])} {joint} {ordered[-1]}"
+    rest = ordered[:-1]
+    return f"{', '.join(rest)} {joint} {ordered[-1]}" if rest else "".join(ordered)

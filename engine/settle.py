@@ -6,15 +6,17 @@ from random import Random
 from engine.bound import Binding, BoundInput, BoundNode, Literal, Reference, Several
 from engine.check import Checked
 from engine.declaration import InputPort, type_name
-from engine.errors import Problem, Span
+from engine.errors import GraphErrors, Problem, Span
 from engine.expand import Flat, FlatNode, Scope
 from engine.expression import WrongExpression, evaluate, inputs_of
 from engine.follow import Absent, Follower, Found, Wrong, came_from, draw_seed
 from engine.graph import GraphInput, When
 from engine.literals import Unfit, fit_literal
+from engine.narrow import widened
 from engine.parse import inside
 from engine.problems import Problems
-from engine.targets import Types
+from engine.source import plant
+from engine.targets import Target, Types
 from engine.tuples import as_json, as_tuples
 from engine.values import Json
 from engine.wires import FromInput, Plain, Wire
@@ -44,18 +46,18 @@ def _fill(given: GraphInput, words: Words, values: Mapping[str, Json], problems:
     name = given.name
     if not _is_literal(given):
         if name in values:
-            problems.add(f"{name} is {type_name_of(given)}, which cannot be given as a value")
+            problems.add(f"{name} is {_types(given)}, which cannot be given as a value")
         elif given.has_default:
             return Literal(None, name, given.default_tree.span)
         else:
-            problems.add(f"{name} is {type_name_of(given)}: this graph is for inclusion in others", given.tree)
+            problems.add(f"{name} is {_types(given)}: this graph is for inclusion in others", given.tree)
         return Wrong()
     if name not in values and not given.has_default:
         problems.add(f"the graph needs a value for {name}", given.tree)
         return Wrong()
     span = None if name in values else given.default_tree.span
     try:
-        value = settle(words, _bounded(values[name]) if name in values else given.default)
+        value = settle(words, _plain(values[name]) if name in values else given.default)
     except Refused as refused:
         problems.take(Problem(f"{name} {refused}", span))
         return Wrong()
@@ -64,8 +66,7 @@ def _fill(given: GraphInput, words: Words, values: Mapping[str, Json], problems:
     return Literal(as_tuples(value), name, span)
 
 
-def type_name_of(given: GraphInput) -> str:
-    """Return the types of an input, as people say them."""
+def _types(given: GraphInput) -> str:
     return " or ".join(given.types)
 
 
@@ -82,6 +83,7 @@ class Settler:
         self.types = types
         self.follower = follower
         self.problems = problems
+        self._narrowed: set[tuple[str, int]] = set()
 
     def settle(self) -> list[BoundNode]:
         """Return the nodes that are on, in written order, every input settled."""
@@ -101,6 +103,7 @@ class Settler:
                 self.follower.off.add(scope.id_of(local))
 
     def decide(self, when: When, local: str, scope: Scope) -> bool:
+        """Tell whether a node is on."""
         values: dict[str, Json] = {}
         for use in inputs_of(when.expression):
             wire = FromInput(use.name, when.tree)
@@ -123,6 +126,7 @@ class Settler:
             return False
 
     def bindings(self, node: FlatNode) -> dict[str, Binding]:
+        """Return a node's inputs, settled; what is left out is absent."""
         settled: dict[str, Binding] = {}
         for name, wire in node.written.inputs.items():
             port = node.declaration.inputs[name]
@@ -135,6 +139,7 @@ class Settler:
         return settled
 
     def binding(self, node: FlatNode, port: InputPort, wire: Wire) -> Binding | None:
+        """Return what a wire comes to; None where the port keeps its default, or something is wrong."""
         found = self.follower.follow(wire, node.scope)
         name = f"{node.id}.{port.name}"
         if isinstance(found, Wrong):
@@ -157,14 +162,25 @@ class Settler:
         return Reference(found.node, found.port, wire.tree.span)
 
     def literal(self, name: str, port: InputPort, found: Literal) -> Literal | None:
+        """Return a literal as the port wants it."""
         try:
             value = fit_literal(port, found.value, self.problems)
         except Unfit as unfit:
             self.problems.take(Problem(f"{name} {unfit}{came_from(found)}", found.span))
             return None
+        if found.origin is not None and (found.origin, id(port)) not in self._narrowed:
+            self._narrowed.add((found.origin, id(port)))
+            self.narrow(name, port, self.flat.top.graph.inputs[found.origin])
         return Literal(value, found.origin, found.span)
 
+    def narrow(self, name: str, port: InputPort, declared: GraphInput) -> None:
+        """Check the bounds of an input that reaches a port by a detour, such as the stand-in of a skipped node."""
+        for fault in widened(declared.words, self.types.options(Target(name, port))):
+            message = f"the input {declared.name} allows more than {name} does: {fault}"
+            self.problems.add(message, declared.tree)
+
     def several(self, name: str, port: InputPort, found: Several, span: Span | None) -> Several | None:
+        """Return a list with every literal as the port wants it."""
         item_port = self.types.item(port)
         items: list[Literal | Reference] = []
         for index, item in enumerate(found.items):
@@ -211,15 +227,9 @@ def _source(wire: FromInput, scope: Scope) -> Wire | None:
     return None if here is None or isinstance(here, Plain) else here
 
 
-def bounded_value(value: object) -> Json:
+def _plain(value: object) -> Json:
     """Return a value given from outside as plain JSON; raises Refused."""
-    from engine.errors import GraphErrors
-    from engine.source import plant
-
     try:
         return plant(value, "").plainly()
     except GraphErrors as errors:
         raise Refused(f"cannot be used: {errors.problems[0].message}") from None
-
-
-_bounded = bounded_value

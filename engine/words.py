@@ -36,7 +36,7 @@ _CALLED: Final[Mapping[str, str]] = {
 }
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """A value is not what the words allow; the message reads on after the input's name."""
 
 
@@ -73,8 +73,8 @@ def type_of(value: Json) -> str:
     """Return the JSON Schema type of a value."""
     if value is None:
         return "null"
-    names: list[tuple[type, str]] = [(bool, "boolean"), (int, "integer"), (float, "number"), (str, "string")]
-    return next((name for cls, name in names if isinstance(value, cls)), "array" if isinstance(value, list) else "object")
+    names: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array"}
+    return next((name for cls, name in names.items() if isinstance(value, cls)), "object")
 
 
 def same(one: Json, other: Json) -> bool:

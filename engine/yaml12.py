@@ -6,7 +6,8 @@ See https://yaml.org/spec/1.2.2/#103-core-schema.
 
 import math
 import re
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 import yaml
 
@@ -86,9 +87,9 @@ class _Builder:
         self.open: list[Tree] = []
         self.keys: list[Tree | None] = []
 
-    def build(self, events: object) -> Tree:
+    def build(self, events: Iterable[Any]) -> Tree:
         documents = 0
-        for event in events:  # type: ignore[attr-defined]
+        for event in events:
             if isinstance(event, yaml.ScalarEvent):
                 self.scalar(event)
             elif isinstance(event, yaml.MappingStartEvent):
@@ -108,11 +109,11 @@ class _Builder:
             raise self.source.error("the file is empty; a graph begins with `nova: 1`")
         return self.root
 
-    def error(self, event: yaml.Event, message: str) -> Exception:
+    def error(self, event: Any, message: str) -> Exception:
         mark = event.start_mark
         return self.source.error(message, mark.line, mark.column)
 
-    def scalar(self, event: yaml.ScalarEvent) -> None:
+    def scalar(self, event: Any) -> None:
         self.refuse_extras(event)
         mark, end = event.start_mark, event.end_mark
         length = end.column - mark.column if end.line == mark.line else 1
@@ -122,13 +123,13 @@ class _Builder:
             tree.value = self.resolve(event)
         self.place(tree)
 
-    def resolve(self, event: yaml.ScalarEvent) -> Scalar:
+    def resolve(self, event: Any) -> Scalar:
         try:
             return resolve(event.value)
         except ValueError as error:
             raise self.error(event, str(error)) from None
 
-    def start(self, event: yaml.NodeEvent, empty: list[Tree] | dict[str, Tree]) -> None:
+    def start(self, event: Any, empty: list[Tree] | dict[str, Tree]) -> None:
         self.refuse_extras(event)
         if len(self.open) >= MAX_DEPTH:
             raise self.error(event, f"nested more than {MAX_DEPTH} levels deep")
@@ -138,7 +139,7 @@ class _Builder:
         self.open.append(tree)
         self.keys.append(None)
 
-    def refuse_extras(self, event: yaml.NodeEvent) -> None:
+    def refuse_extras(self, event: Any) -> None:
         if event.anchor is not None:
             raise self.error(event, "anchors (`&name`) are not used in graph files")
         if getattr(event, "tag", None) is not None:
