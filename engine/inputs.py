@@ -33,11 +33,11 @@ class _Declaration:
         self.name = name
         self.tree = tree
         self.problems = problems
-        self.good = True
+        self.faults = 0
 
     def complain(self, message: str, place: Tree) -> None:
         self.problems.add(message, place)
-        self.good = False
+        self.faults += 1
 
     def read(self) -> GraphInput | None:
         written = self.tree.value
@@ -48,25 +48,21 @@ class _Declaration:
         description = written.get("description")
         if description is not None and not isinstance(description.value, str):
             self.complain(f"{self.name}.description must be text", description)
-        if not self.good:
-            return None
         default = written.get("default")
-        value = None if default is None else self.default(words, default)
-        if not self.good:
-            return None
-        place = self.tree.name if default is None else default
-        return GraphInput(self.name, words, value, default is not None, self.tree.name, place)
+        value = self.default(words, default) if default is not None and not self.faults else None
+        place = default or self.tree.name
+        return None if self.faults else GraphInput(self.name, words, value, default is not None, self.tree.name, place)
 
     def words(self, name: str, tree: Tree, written: dict[str, Tree], known: tuple[str, ...]) -> Words:
         for key, child in written.items():
             if key not in known:
                 self.problems.unknown("an input has no word", key, known, child.name)
-                self.good = False
+                self.faults += 1
         if "type" not in written:
             self.complain(f"{name} needs a type: {listed(LITERAL_TYPES)}", tree.name)
             return {}
         types = self.types(name, written["type"])
-        if not self.good:
+        if self.faults:
             return {}
         for key in (*NUMERIC, *SIZES):
             if key in written:
@@ -74,7 +70,7 @@ class _Declaration:
         if "items" in written:
             self.items(name, written["items"], types)
         words = {key: child.plainly() for key, child in written.items() if key != "default"}
-        if "enum" in written and self.good:
+        if "enum" in written and not self.faults:
             words["enum"] = self.choices(name, written["enum"], words)
         return words
 
@@ -119,7 +115,7 @@ class _Declaration:
         else:
             known = ("type", *NUMERIC, "enum", "minLength", "maxLength")
             inner = self.words(f"{name}.items", tree, tree.value, known)
-            if self.good and {"seed", "array"} & set(types_of(inner)):
+            if not self.faults and {"seed", "array"} & set(types_of(inner)):
                 self.complain(f"{name}.items cannot be of type {listed(types_of(inner))}", tree)
 
     def choices(self, name: str, tree: Tree, words: Words) -> Json:

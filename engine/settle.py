@@ -19,7 +19,7 @@ from engine.source import plant
 from engine.targets import Target, Types
 from engine.tuples import as_json, as_tuples
 from engine.values import Json
-from engine.wires import FromInput, Plain, Wire
+from engine.wires import FromInput, FromNode, Plain, Wire
 from engine.words import LITERAL_TYPES, RANDOM, Refused, Words, settle
 
 
@@ -133,10 +133,20 @@ class Settler:
             if isinstance(wire, Plain):
                 settled[name] = self.checked.literals[id(wire)]
                 continue
+            if isinstance(wire, FromNode) and (reference := self.direct(wire, port, node.scope)):
+                settled[name] = reference
+                continue
             binding = self.binding(node, port, wire)
             if binding is not None:
                 settled[name] = binding
         return settled
+
+    def direct(self, wire: FromNode, port: InputPort, scope: Scope) -> Reference | None:
+        """Return the reference to a node that is on; None where the wire must be followed."""
+        node_id = scope.id_of(wire.node)
+        if node_id not in self.flat.nodes or node_id in self.follower.off or port.asset is not None:
+            return None
+        return Reference(node_id, wire.port, wire.tree.span)
 
     def binding(self, node: FlatNode, port: InputPort, wire: Wire) -> Binding | None:
         """Return what a wire comes to; None where the port keeps its default, or something is wrong."""

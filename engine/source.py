@@ -53,7 +53,9 @@ class Source:
 
     def span(self, line: int, column: int, length: int = 1) -> Span:
         """Return the span at a line and column that count from 0; very long lines are shown cut, or not at all."""
-        text = _printable(self.lines[line]) if line < len(self.lines) else ""
+        text = self.lines[line] if line < len(self.lines) else ""
+        if not text.isprintable():
+            text = "".join(letter if letter.isprintable() else " " for letter in text)
         length = max(1, min(length, len(text) - column))
         if column >= _CARET_SHOWN:
             return Span(self.file, line + 1, column + 1, length)
@@ -65,10 +67,6 @@ class Source:
     def error(self, message: str, line: int = 0, column: int = 0, length: int = 1) -> GraphErrors:
         """Return the error to raise for a text that cannot be read further."""
         return GraphErrors([Problem(message, self.span(line, column, length))])
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 class Tree:

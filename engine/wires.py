@@ -13,7 +13,7 @@ NODE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}(?:/[A-Za-z0-9_-]{1,64}){0,31}"
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 """A graph input, a graph output or a port."""
 
-_REFERENCE = re.compile(r"\$([^.$\s]+)\.([^.\s]+)")
+_REFERENCE = re.compile(rf"\$({NODE_ID.pattern})\.({NAME.pattern})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +81,14 @@ def _read_single(tree: Tree, problems: Problems) -> Plain | FromNode | FromInput
     if not isinstance(text, str) or not text.startswith("$") or text.startswith("$$"):
         return _read_literal(tree, problems)
     match = _REFERENCE.fullmatch(text)
-    node, port = match.groups() if match else ("", "")
-    if not NAME.fullmatch(port) or not NODE_ID.fullmatch(node):
+    if match is None:
         problems.add(
             f"{shown(text)} is no reference: write $node.port or $inputs.name, "
             f"or double the dollar for a text that begins with one",
             tree,
         )
         return None
+    node, port = match.groups()
     return FromInput(port, tree) if node == "inputs" else FromNode(node, port, tree)
 
 

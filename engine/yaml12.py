@@ -6,7 +6,7 @@ See https://yaml.org/spec/1.2.2/#103-core-schema.
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import yaml
@@ -86,51 +86,43 @@ class _Builder:
         self.root: Tree | None = None
         self.open: list[Tree] = []
         self.keys: list[Tree | None] = []
+        self.documents = 0
 
     def build(self, events: Iterable[Any]) -> Tree:
-        documents = 0
+        handlers: dict[type, Callable[[Any], None]] = {
+            yaml.ScalarEvent: self.scalar,
+            yaml.MappingStartEvent: self.mapping,
+            yaml.SequenceStartEvent: self.sequence,
+            yaml.MappingEndEvent: self.end,
+            yaml.SequenceEndEvent: self.end,
+            yaml.AliasEvent: self.alias,
+            yaml.DocumentStartEvent: self.document,
+        }
         for event in events:
-            if isinstance(event, yaml.ScalarEvent):
-                self.scalar(event)
-            elif isinstance(event, yaml.MappingStartEvent):
-                self.start(event, {})
-            elif isinstance(event, yaml.SequenceStartEvent):
-                self.start(event, [])
-            elif isinstance(event, yaml.CollectionEndEvent):
-                self.open.pop()
-                self.keys.pop()
-            elif isinstance(event, yaml.AliasEvent):
-                raise self.error(event, "aliases (`*name`) are not used in graph files; write the value out")
-            elif isinstance(event, yaml.DocumentStartEvent):
-                documents += 1
-                if documents > 1:
-                    raise self.error(event, "a graph file holds one document; found a second one")
+            handler = handlers.get(type(event))
+            if handler is not None:
+                handler(event)
         if self.root is None:
             raise self.source.error("the file is empty; a graph begins with `nova: 1`")
         return self.root
 
-    def error(self, event: Any, message: str) -> Exception:
-        mark = event.start_mark
-        return self.source.error(message, mark.line, mark.column)
+    def document(self, event: Any) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            raise self.error(event, "a graph file holds one document; found a second one")
 
-    def scalar(self, event: Any) -> None:
-        self.refuse_extras(event)
-        mark, end = event.start_mark, event.end_mark
-        length = end.column - mark.column if end.line == mark.line else 1
-        tree = Tree(self.source, event.value, mark.line, mark.column, length)
-        if not event.style:
-            tree.plain = True
-            tree.value = self.resolve(event)
-        self.place(tree)
+    def alias(self, event: Any) -> None:
+        raise self.error(event, "aliases (`*name`) are not used in graph files; write the value out")
 
-    def resolve(self, event: Any) -> Scalar:
-        try:
-            return resolve(event.value)
-        except ValueError as error:
-            raise self.error(event, str(error)) from None
+    def mapping(self, event: Any) -> None:
+        self.start(event, {})
+
+    def sequence(self, event: Any) -> None:
+        self.start(event, [])
 
     def start(self, event: Any, empty: list[Tree] | dict[str, Tree]) -> None:
-        self.refuse_extras(event)
+        if event.anchor is not None or event.tag is not None:
+            raise self.decorated(event)
         if len(self.open) >= MAX_DEPTH:
             raise self.error(event, f"nested more than {MAX_DEPTH} levels deep")
         mark = event.start_mark
@@ -139,11 +131,23 @@ class _Builder:
         self.open.append(tree)
         self.keys.append(None)
 
-    def refuse_extras(self, event: Any) -> None:
-        if event.anchor is not None:
-            raise self.error(event, "anchors (`&name`) are not used in graph files")
-        if getattr(event, "tag", None) is not None:
-            raise self.error(event, "tags (`!name`) are not used in graph files; put text that begins with ! in quotes")
+    def end(self, _: Any) -> None:
+        self.open.pop()
+        self.keys.pop()
+
+    def scalar(self, event: Any) -> None:
+        if event.anchor is not None or event.tag is not None:
+            raise self.decorated(event)
+        mark, end = event.start_mark, event.end_mark
+        length = end.column - mark.column if end.line == mark.line else 1
+        tree = Tree(self.source, event.value, mark.line, mark.column, length)
+        if not event.style:
+            tree.plain = True
+            try:
+                tree.value = resolve(event.value)
+            except ValueError as error:
+                raise self.error(event, str(error)) from None
+        self.place(tree)
 
     def place(self, tree: Tree) -> None:
         if not self.open:
@@ -170,6 +174,15 @@ class _Builder:
             raise self.fault(tree, f'the key "{name[:60]}" stands here twice; first on line {first.line + 1}')
         return tree
 
+    def decorated(self, event: Any) -> Exception:
+        if event.anchor is not None:
+            return self.error(event, "anchors (`&name`) are not used in graph files")
+        return self.error(event, "tags (`!name`) are not used in graph files; put text that begins with ! in quotes")
+
+    def error(self, event: Any, message: str) -> Exception:
+        mark = event.start_mark
+        return self.source.error(message, mark.line, mark.column)
+
     def fault(self, tree: Tree, message: str) -> Exception:
         return self.source.error(message, tree.line, tree.column, tree.length)
 
@@ -180,6 +193,8 @@ def resolve(text: str) -> Scalar:
         return _WORDS[text]
     if text[0] not in _NUMBER_STARTS:
         return text
+    if text.isdecimal() and text.isascii():
+        return _integer(text)
     if _NOT_FINITE.fullmatch(text):
         raise ValueError("numbers must be finite; put this in quotes if it is text")
     if _OCTAL.fullmatch(text) or _HEXADECIMAL.fullmatch(text) or _INTEGER.fullmatch(text):
