@@ -1,6 +1,6 @@
 """The port types of the node library: handles that say how to get a model, and pieces of data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from engine.values import Handle, Loading, Value
@@ -25,10 +25,10 @@ class Array(Value):
 
 @dataclass(frozen=True, slots=True)
 class Weights(Value):
-    """A file of weights by its content; `name` is for people and is not where it lies."""
+    """A file of weights by its content; `name` is for people, is not where it lies and makes no difference."""
 
     sha256: str
-    name: str
+    name: str = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
