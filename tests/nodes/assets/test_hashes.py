@@ -74,6 +74,15 @@ def test_a_file_replaced_under_its_name_is_noticed(tmp_path: Path, replace: obje
     assert index.sha256(path) == sha256(b"two")
 
 
+def test_a_file_that_has_just_changed_is_not_remembered(tmp_path: Path) -> None:
+    index = HashIndex(tmp_path / "hashes")
+    path = write(tmp_path / "a.safetensors", b"one")
+    later = time.time_ns() + 60_000_000_000
+    os.utime(path, ns=(later, later))
+    assert blocks_read(index, path) == (sha256(b"one"), 1)
+    assert blocks_read(index, path) == (sha256(b"one"), 1)
+
+
 def test_a_file_replaced_at_once_is_noticed_too(tmp_path: Path) -> None:
     index = HashIndex(tmp_path / "hashes")
     path = tmp_path / "a.safetensors"

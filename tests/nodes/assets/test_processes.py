@@ -90,7 +90,7 @@ def test_a_killed_download_leaves_nothing_half_and_is_resumed(settings: Settings
 def test_a_kill_at_any_moment_leaves_nothing_half(settings: Settings) -> None:
     with serving(whole(weights(pad=200_000))) as server:
         killed = subprocess.run(
-            [sys.executable, "-m", "tests.nodes.assets.killing", str(settings.cache), "41"],
+            [sys.executable, "-m", "tests.nodes.assets.killing", str(settings.cache), "29"],
             cwd=ROOT,
             env=environment(settings, server),
             capture_output=True,
