@@ -1,0 +1,278 @@
+"""The commands and their options; what they do is imported when it is called for."""
+
+# ruff: noqa: PLR0913, PLR0917 - the parameters of a command are its options.
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from nova_graph.cli.ndjson import Lines
+    from nova_graph.cli.opening import Given
+
+_HELP_NAMES = ["--help", "-h"]
+_OPEN = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+GraphFile = Annotated[
+    Path | None, typer.Argument(metavar="GRAPH [--any-input VALUE]...", help="A graph file.", show_default=False)
+]
+Picture = Annotated[Path | None, typer.Argument(metavar="IMAGE [--any-input VALUE]...", help="A picture of ours.")]
+Help = Annotated[bool, typer.Option("--help", "-h", help="Show this, and the inputs of GRAPH.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set an input by its name.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or mps; empty lets the machine decide.", show_default=False)]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the pictures.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print events as NDJSON, one object a line.")]
+Previews = Annotated[bool, typer.Option("--previews", help="With --json: pictures of work in progress, as base64.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache folder.")]
+Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an error came from; so does NOVA_DEBUG=1.")]
+
+OUTPUTS = Path("outputs")
+
+app = typer.Typer(
+    name="nova-graph",
+    help="Draw SDXL anime pictures from graphs of typed nodes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+    context_settings={"help_option_names": _HELP_NAMES},
+)
+cache = typer.Typer(help="Results of earlier runs: size, list, clear, verify.", no_args_is_help=True)
+models = typer.Typer(help="Weights: what is found where, and models.lock.", invoke_without_command=True)
+app.add_typer(cache, name="cache")
+app.add_typer(models, name="models")
+
+
+@app.command(context_settings=_OPEN, options_metavar="")
+def run(
+    ctx: typer.Context,
+    graph: GraphFile = None,
+    settings: Settings = None,
+    out: Out = OUTPUTS,
+    device: Device = "",
+    json: AsJson = False,
+    previews: Previews = False,
+    no_cache: NoCache = False,
+    traceback: Traceback = False,
+    help_: Help = False,
+) -> None:
+    """Run a graph and save its pictures. The graph's inputs are flags: --prompt TEXT, --seed 7, --no-face."""
+    from nova_graph.cli.commands.run import RunOptions, run_graph
+
+    given = _given(ctx, graph, settings, help_, traceback)
+    lines = _lines(previews) if json else None
+    _perform(lambda: run_graph(given, RunOptions(out, device, not no_cache), lines), traceback, lines)
+
+
+@app.command(context_settings=_OPEN, options_metavar="")
+def check(
+    ctx: typer.Context,
+    graph: GraphFile = None,
+    settings: Settings = None,
+    traceback: Traceback = False,
+    help_: Help = False,
+) -> None:
+    """Check a graph and run nothing."""
+    from nova_graph.cli.commands.graphs import check_graph
+
+    given = _given(ctx, graph, settings, help_, traceback)
+    _perform(lambda: check_graph(given), traceback)
+
+
+@app.command(context_settings=_OPEN, options_metavar="")
+def plan(
+    ctx: typer.Context,
+    graph: GraphFile = None,
+    settings: Settings = None,
+    device: Device = "",
+    json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    traceback: Traceback = False,
+    help_: Help = False,
+) -> None:
+    """Say which nodes would run and why, and run nothing."""
+    from nova_graph.cli.commands.graphs import plan_graph
+
+    given = _given(ctx, graph, settings, help_, traceback)
+    _perform(lambda: plan_graph(given, device, as_json=json), traceback)
+
+
+@app.command(context_settings=_OPEN, options_metavar="")
+def show(
+    ctx: typer.Context,
+    graph: GraphFile = None,
+    settings: Settings = None,
+    svg: Annotated[bool, typer.Option("--svg", help="SVG instead of Mermaid text.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file; .svg means SVG.")] = None,
+    traceback: Traceback = False,
+    help_: Help = False,
+) -> None:
+    """Draw the graph itself, as Mermaid text or SVG."""
+    from nova_graph.cli.commands.graphs import show_graph
+
+    given = _given(ctx, graph, settings, help_, traceback)
+    form = "svg" if svg or (out is not None and out.suffix == ".svg") else "mermaid"
+    _perform(lambda: show_graph(given, form, out), traceback)
+
+
+@app.command(context_settings=_OPEN, options_metavar="")
+def rerun(
+    ctx: typer.Context,
+    image: Picture = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Save nothing; compare the pixels.")] = False,
+    settings: Settings = None,
+    out: Out = OUTPUTS,
+    device: Device = "",
+    json: AsJson = False,
+    no_cache: NoCache = False,
+    traceback: Traceback = False,
+    help_: Help = False,
+) -> None:
+    """Run the graph that a picture carries again; the inputs may be changed."""
+    from nova_graph.cli.commands.rerun import rerun_picture, verify_picture
+    from nova_graph.cli.commands.run import RunOptions
+
+    given = _given(ctx, image, settings, help_, traceback, is_graph=False)
+    if verify:
+        _perform(lambda: verify_picture(given, device), traceback)
+    lines = _lines(previews=False) if json else None
+    _perform(lambda: rerun_picture(given, RunOptions(out, device, not no_cache), lines), traceback, lines)
+
+
+@app.command()
+def nodes(
+    name: Annotated[str | None, typer.Argument(help="One node type, in full.", show_default=False)] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="All of them in full, as docs/nodes.md.")] = False,
+    traceback: Traceback = False,
+) -> None:
+    """List the node types, or describe one."""
+    from nova_graph.cli.commands.nodes import list_nodes
+
+    _perform(lambda: list_nodes(name, as_markdown=markdown), traceback)
+
+
+@cache.command("size")
+def cache_size(traceback: Traceback = False) -> None:
+    """Say where the results are and how large."""
+    from nova_graph.cli.commands.cache import show_size
+
+    _perform(show_size, traceback)
+
+
+@cache.command("list")
+def cache_list(traceback: Traceback = False) -> None:
+    """List the results, last used first."""
+    from nova_graph.cli.commands.cache import list_entries
+
+    _perform(list_entries, traceback)
+
+
+@cache.command("clear")
+def cache_clear(traceback: Traceback = False) -> None:
+    """Delete the results; models and pictures stay."""
+    from nova_graph.cli.commands.cache import clear
+
+    _perform(clear, traceback)
+
+
+@cache.command("verify")
+def cache_verify(traceback: Traceback = False) -> None:
+    """Check every result against its digest; exit code 1 where one is damaged."""
+    from nova_graph.cli.commands.cache import verify
+
+    _perform(verify, traceback)
+
+
+@models.callback()
+def models_list(ctx: typer.Context, traceback: Traceback = False) -> None:
+    """List what each name stands for, and whether it is here."""
+    from nova_graph.cli.commands.models import show_models
+
+    if ctx.invoked_subcommand is None:
+        _perform(show_models, traceback)
+
+
+@models.command("add")
+def models_add(
+    name: Annotated[str, typer.Argument(help="The name that graphs will use.")],
+    place: Annotated[str, typer.Argument(help="A file or an address; an address is downloaded.")],
+    kind: Annotated[str, typer.Option(help="checkpoint, vae, detector or lora.")] = "checkpoint",
+    traceback: Traceback = False,
+) -> None:
+    """Note a file or an address in models.lock, with its sha256."""
+    from nova_graph.cli.commands.models import note_model
+
+    _perform(lambda: note_model(name, kind, place), traceback)
+
+
+@models.command("remove")
+def models_remove(name: str, traceback: Traceback = False) -> None:
+    """Take a name out of models.lock; the file stays."""
+    from nova_graph.cli.commands.models import forget_model
+
+    _perform(lambda: forget_model(name), traceback)
+
+
+@models.command("verify")
+def models_verify(traceback: Traceback = False) -> None:
+    """Compare the files in models.lock with their sha256; exit code 1 where one differs."""
+    from nova_graph.cli.commands.models import check_models
+
+    _perform(check_models, traceback)
+
+
+def _given(
+    ctx: typer.Context,
+    path: Path | None,
+    settings: list[str] | None,
+    help_: bool,
+    traceback: bool,
+    *,
+    is_graph: bool = True,
+) -> "Given":
+    """Collect what the command line says; `--help` prints the options and the graph's inputs, and ends here."""
+    from nova_graph.cli.exits import UsageError
+    from nova_graph.cli.opening import Given
+
+    if help_ or path is None:
+        sys.stdout.write(ctx.get_help())
+        if path is None or not is_graph:
+            raise typer.Exit(0 if help_ else 2)
+        shown = Given(path)
+        _perform(lambda: _print_inputs(shown), traceback)
+
+    def misplaced() -> None:
+        raise UsageError(
+            f"{path} is not expected here", hint=f"Write `nova-graph {ctx.info_name} FILE` first, then inputs."
+        )
+
+    if str(path).startswith("-"):
+        _perform(misplaced, traceback)
+    return Given(path, tuple(ctx.args), tuple(settings or ()))
+
+
+def _print_inputs(given: "Given") -> None:
+    from nova_graph.cli.commands.inputs import print_inputs
+
+    print_inputs(given)
+
+
+def _lines(previews: bool) -> "Lines":
+    from nova_graph.cli.ndjson import Lines, to_stream
+
+    return Lines(to_stream(), previews)
+
+
+def _perform(action: Callable[[], bool | None], traceback: bool, lines: "Lines | None" = None) -> NoReturn:
+    """Do it, print errors as text, and end with the exit code; False from `action` is a failure."""
+    from nova_graph.cli.exits import FAILED
+    from nova_graph.cli.guard import reporting
+
+    wanted = traceback or os.environ.get("NOVA_DEBUG", "") not in ("", "0")
+    with reporting(traceback=wanted, on_error=lines.fail if lines is not None else None) as outcome:
+        if action() is False:
+            outcome.code = FAILED
+    raise typer.Exit(outcome.code)

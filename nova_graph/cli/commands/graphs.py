@@ -1,0 +1,90 @@
+"""`nova-graph check`, `plan` and `show`: a graph looked at, not run."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.values import Json
+from nova_graph.cli.exits import UsageError
+from nova_graph.cli.opening import Given, given_inputs, open_graph, open_runtime
+from nova_graph.cli.summary import told
+
+if TYPE_CHECKING:
+    from engine.plan import Step
+    from nova_graph.api import Plan
+
+
+def check_graph(given: Given) -> None:
+    """Check a graph and say how many nodes it has; raises GraphErrors with everything that is wrong."""
+    with open_runtime(on_disk=False) as runtime:
+        graph = open_graph(given.path, runtime)
+        bound = graph.bind(given_inputs(graph, given))
+        for warning in graph.written.warnings:
+            sys.stderr.write(f"{warning}\n")
+        sys.stdout.write(f"{given.path}: {count(len(bound.nodes), 'node')}, no errors\n")
+
+
+def plan_graph(given: Given, device: str, *, as_json: bool) -> None:
+    """Say of each node whether its result is there, or why it will run; raises GraphErrors, AssetError."""
+    with open_runtime(device=device) as runtime:
+        graph = open_graph(given.path, runtime)
+        plan = graph.plan_with(given_inputs(graph, given))
+        rows = [_row(step, plan) for step in plan.engine_plan.steps]
+        if as_json:
+            sys.stdout.write(json.dumps({"nodes": rows}, indent=2) + "\n")
+            return
+        _print_plan(plan, rows)
+
+
+def show_graph(given: Given, form: str, out: Path | None) -> None:
+    """Write a graph as Mermaid or SVG to a file or standard output; raises GraphErrors, UsageError."""
+    from nova_graph.cli.show import diagram_of, mermaid_text, svg_text
+
+    with open_runtime(on_disk=False) as runtime:
+        graph = open_graph(given.path, runtime)
+        diagram = diagram_of(graph.bind(given_inputs(graph, given)), given.path.name)
+    text = svg_text(diagram) if form == "svg" else mermaid_text(diagram)
+    if out is None:
+        sys.stdout.write(text)
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}") from error
+    sys.stdout.write(f"{out}\n")
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number and its noun: `1 node`, `3 nodes`."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _row(step: "Step", plan: "Plan") -> dict[str, Json]:
+    why = plan.reasons.get(step.id, "") if step.status == "run" else ""
+    if step.twin is not None:
+        why = f"the same as {step.twin}"
+    return {"node": step.id, "type": step.type, "status": step.status, "why": why, "key": step.key}
+
+
+def _print_plan(plan: "Plan", rows: list[dict[str, Json]]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from nova_graph.cli.tables import make_table
+
+    console = Console(highlight=False)
+    table = make_table("node", "type", "", "why")
+    for row in rows:
+        runs = row["status"] == "run"
+        state = "will run" if runs else told(row["status"])  # type: ignore[arg-type]
+        table.add_row(
+            str(row["node"]),
+            Text(str(row["type"]), style="dim"),
+            Text(state, style="yellow" if runs else "green"),
+            Text(str(row["why"])),
+        )
+    console.print(table)
+    console.print(f"{count(len(plan.engine_plan.to_run), 'node')} to run of {len(rows)}")
+    for pending in plan.engine_plan.pending:
+        console.print(f"{pending.node.id} must download first: {pending.fetchable.how}", markup=False)

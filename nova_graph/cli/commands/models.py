@@ -1,0 +1,88 @@
+"""`nova-graph models`: which weights there are, and models.lock."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from engine.assets import Report
+from engine.errors import Cancelled
+from engine.events import Fetching
+from engine.services import Cancel
+from nova_graph.cli.interrupt import stopping
+
+if TYPE_CHECKING:
+    from nodes.assets.inventory import Model
+
+_STYLES = {"here": "green", "to download": "yellow", "missing": "red", "changed": "red", "refused": "red"}
+
+
+def show_models() -> None:
+    """Print what each name stands for and whether it is here."""
+    from nodes.assets import LocalAssets, read_settings
+    from nodes.assets.inventory import list_models
+
+    _print(list_models(LocalAssets(read_settings())))
+
+
+def check_models() -> bool:
+    """Compute the sha256 of every file in models.lock anew; returns whether all agree. Raises AssetError, Cancelled."""
+    from nodes.assets import LocalAssets, read_settings
+    from nodes.assets.inventory import verify_models
+
+    with _reported("models.lock") as report:
+        models = verify_models(LocalAssets(read_settings()), report)
+    _print(models)
+    return all(model.state in ("here", "to download") for model in models)
+
+
+def note_model(name: str, kind: str, place: str) -> None:
+    """Add a file or an address to models.lock under a name. Raises AssetError, Cancelled."""
+    from nodes.assets import LocalAssets, read_settings
+    from nodes.assets.inventory import add_model
+
+    settings = read_settings()
+    with _reported(name) as report:
+        entry = add_model(LocalAssets(settings), name, kind, place, report)
+    sys.stdout.write(f"{name} ({entry.kind}) is in {settings.models_lock}, sha256 {entry.sha256}\n")
+
+
+def forget_model(name: str) -> None:
+    """Take a name out of models.lock. Raises AssetError."""
+    from nodes.assets import LocalAssets, read_settings
+    from nodes.assets.inventory import remove_model
+
+    settings = read_settings()
+    remove_model(LocalAssets(settings), name)
+    sys.stdout.write(f"{name} is no longer in {settings.models_lock}\n")
+
+
+@contextmanager
+def _reported(name: str) -> Iterator[Report]:
+    """Show downloads as they go; Ctrl-C stops them and leaves nothing half."""
+    from rich.console import Console
+
+    from nova_graph.cli.live import LiveProgress
+
+    cancel = Cancel()
+    with stopping(cancel.set), LiveProgress(Console(stderr=True, highlight=False)) as live:
+
+        def report(done: int, total: int | None, what: str) -> None:
+            if cancel.is_set:
+                raise Cancelled
+            live.show(Fetching(seconds=0.0, node=name, type="", done=done, total=total, what=what))
+
+        yield report
+
+
+def _print(models: "tuple[Model, ...]") -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from nova_graph.cli.tables import make_table
+
+    table = make_table("kind", "name", "", "sha256", "what it is")
+    for model in models:
+        state = Text(model.state, style=_STYLES[model.state])
+        table.add_row(model.kind, Text(model.name), state, model.sha256[:10], Text(model.how))
+    Console(highlight=False).print(table)

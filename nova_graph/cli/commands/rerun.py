@@ -1,0 +1,113 @@
+"""`nova-graph rerun`: the graph that a picture carries, run again."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.assets import Found
+from engine.errors import AssetRefused
+from nodes.pictures.compare import mean_difference
+from nodes.pictures.decode import decode_picture
+from nodes.pictures.formats import MAX_BYTES
+from nodes.pictures.record import PictureRecord, read_metadata
+from nova_graph.cli.commands.run import RunOptions, display, draw_and_save, follow
+from nova_graph.cli.exits import UsageError
+from nova_graph.cli.opening import Given, given_inputs, open_runtime
+from nova_graph.cli.recorded import RecordedAssets
+from nova_graph.cli.summary import Summary
+
+if TYPE_CHECKING:
+    from nova_graph.api import Graph, Plan
+    from nova_graph.cli.ndjson import Lines
+    from nova_graph.runtime import Runtime
+
+
+def rerun_picture(given: Given, options: RunOptions, lines: "Lines | None") -> None:
+    """Run the graph of a picture again, with other inputs where they are given. Raises NovaError."""
+    record = read_metadata(_read(given.path), given.path.name)
+    with open_runtime(device=options.device, on_disk=options.use_cache) as runtime:
+        graph = _graph(record, given.path, _with_recorded(runtime, record))
+        plan = graph.plan_with(given_inputs(graph, given))
+        draw_and_save(plan, options.out, f"{given.path.stem}-again", lines)
+
+
+def verify_picture(given: Given, device: str) -> bool:
+    """Draw a picture again from nothing and compare the pixels; returns whether they are equal. Raises NovaError."""
+    path = given.path
+    if given.tokens or given.settings:
+        raise UsageError("--verify draws the very same picture: it takes no inputs")
+    data = _read(path)
+    record = read_metadata(data, path.name)
+    with open_runtime(device=device, on_disk=False) as runtime:
+        plan = _graph(record, path, _with_recorded(runtime, record)).plan_with({})
+        with display(None) as show:
+            result = follow(plan, Summary(), show)
+        differences = list(_differences(record, plan))
+    files = result.files
+    if record.index >= len(files):
+        raise AssetRefused(f"the record of {path.name} says picture {record.index}, but its graph made {len(files)}")
+    again = files[record.index]
+    is_equal = again.pixel_sha256 == record.pixels
+    for line in _verdict(is_equal, record, data, again.data):
+        sys.stdout.write(f"{line}\n")
+    for difference in differences:
+        sys.stdout.write(f"  {difference}\n")
+    return is_equal
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise AssetRefused(f"{path} is larger than {MAX_BYTES // 2**20} MiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _graph(record: PictureRecord, path: Path, runtime: "Runtime") -> "Graph":
+    from engine.parse import parse
+    from nova_graph.api import Graph
+
+    nodes = record.graph.get("nodes")
+    if isinstance(nodes, dict) and any(isinstance(node, dict) and "graph" in node for node in nodes.values()):
+        raise AssetRefused(f"the graph in {path.name} includes other files, which a picture may not")
+    text = json.dumps(record.graph, indent=1)
+    return Graph(parse(text.encode(), f"{path.name} (graph)"), path, runtime)
+
+
+def _with_recorded(runtime: "Runtime", record: PictureRecord) -> "Runtime":
+    def by_content(kind: str, sha256: str) -> Path | None:
+        from nodes.assets.inventory import list_models
+
+        models = list_models(runtime.assets)
+        return next((model.path for model in models if model.kind == kind and model.sha256 == sha256), None)
+
+    assets = RecordedAssets(runtime.services.assets, record.assets, by_content)
+    return replace(runtime, services=replace(runtime.services, assets=assets))
+
+
+def _verdict(is_equal: bool, record: PictureRecord, before: bytes, after: bytes) -> Iterator[str]:
+    if is_equal:
+        yield f"equal: the same pixels, sha256 {record.pixels}"
+        return
+    yield f"different: the record says pixels {record.pixels[:16]}..., this run gave others"
+    apart = mean_difference(decode_picture(before).picture, decode_picture(after).picture)
+    if apart is not None:
+        yield f"  mean difference {apart:.3f} of 255"
+
+
+def _differences(record: PictureRecord, plan: "Plan") -> Iterator[str]:
+    """Yield what is not as it was when the picture was made."""
+    then, now = record.environment.split("|"), plan.runtime.environment.fingerprint.split("|")
+    gone, come = [part for part in then if part not in now], [part for part in now if part not in then]
+    if gone or come:
+        yield f"environment then: {', '.join(gone) or '-'}"
+        yield f"environment now:  {', '.join(come) or '-'}"
+    for asset in record.assets:
+        found = plan.engine_plan.found.get((str(asset.get("node")), str(asset.get("port"))))
+        if isinstance(found, Found) and found.sha256 != asset.get("sha256"):
+            name = f"{asset.get('kind')} {asset.get('name')}"
+            yield f"{name}: sha256 then {str(asset.get('sha256'))[:16]}, now {found.sha256[:16]}"

@@ -1,0 +1,115 @@
+"""`nova-graph run`: draw, and save the pictures."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.events import AnyEvent
+from engine.services import Cancel
+from nova_graph.cli.interrupt import stopping
+from nova_graph.cli.opening import Given, given_inputs, open_graph, open_runtime
+from nova_graph.cli.saving import Saved, save_files
+from nova_graph.cli.summary import Summary
+
+if TYPE_CHECKING:
+    from nova_graph.api import Plan
+    from nova_graph.cli.ndjson import Lines
+    from nova_graph.result import Result
+
+Show = Callable[[AnyEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How to run: where pictures go, how events are shown, on what device, with the cache folder or without."""
+
+    out: Path
+    device: str = ""
+    use_cache: bool = True
+
+
+def run_graph(given: Given, options: RunOptions, lines: "Lines | None") -> None:
+    """Run a graph; events go to `lines` as NDJSON, or to the terminal. Raises NovaError."""
+    with open_runtime(device=options.device, on_disk=options.use_cache) as runtime:
+        graph = open_graph(given.path, runtime)
+        plan = graph.plan_with(given_inputs(graph, given))
+        draw_and_save(plan, options.out, given.path.stem, lines)
+
+
+def draw_and_save(plan: "Plan", out: Path, stem: str, lines: "Lines | None") -> None:
+    """Run a plan, save its pictures and say where they are; the last line or the table comes in any case."""
+    summary = Summary()
+    saved: tuple[Saved, ...] = ()
+    try:
+        with display(lines) as show:
+            result = follow(plan, summary, show, previews=lines is not None and lines.previews)
+        saved = save_files(result.files, out, stem, datetime.now().astimezone())
+    finally:
+        _close(summary, saved, lines)
+    if lines is None:
+        _print_paths(saved, plan)
+
+
+def follow(plan: "Plan", summary: Summary, show: Show, *, previews: bool = False) -> "Result":
+    """Run a plan, passing its events on; Ctrl-C stops it between steps. Raises AssetError, NodeError, Cancelled."""
+    from nova_graph.api import run
+
+    cancel = Cancel()
+
+    def hear(event: AnyEvent) -> None:
+        summary.take(event)
+        show(event)
+
+    def stop() -> None:
+        cancel.set()
+        sys.stderr.write("\nStopping after this step; press Ctrl-C again to stop at once.\n")
+
+    with stopping(stop):
+        return run(plan, on_event=hear, cancel=cancel, previews=previews)
+
+
+@contextmanager
+def display(lines: "Lines | None") -> Iterator[Show]:
+    """Give what shows events: lines as NDJSON, bars on a terminal, plain lines otherwise."""
+    if lines is not None:
+        yield lines.show
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    if console.is_terminal:
+        from nova_graph.cli.live import LiveProgress
+
+        with LiveProgress(console) as live:
+            yield live.show
+    else:
+        from nova_graph.cli.plain import PlainLines
+
+        yield PlainLines(sys.stderr.write).show
+
+
+def _close(summary: Summary, saved: tuple[Saved, ...], lines: "Lines | None") -> None:
+    if summary.done is None:
+        return
+    if lines is not None:
+        lines.close(summary.done, saved)
+        return
+    from rich.console import Console
+
+    from nova_graph.cli.tables import summary_line, summary_table
+
+    console = Console(stderr=True, highlight=False)
+    console.print(summary_table(summary))
+    console.print(summary_line(summary))
+
+
+def _print_paths(saved: tuple[Saved, ...], plan: "Plan") -> None:
+    for picture in saved:
+        sys.stdout.write(f"{picture.path}\n")
+    if not saved:
+        names = ", ".join(plan.engine_plan.bound.outputs) or "none"
+        sys.stderr.write(f"No picture to save: no output of the graph ({names}) comes from a Serializer.\n")

@@ -1,0 +1,143 @@
+"""Command-line flags that a graph declares by its `inputs:`."""
+
+import difflib
+import json
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from engine.values import Json
+from engine.words import Refused, Words, settle, types_of
+from nova_graph.cli.exits import UsageError
+
+_INTEGER = re.compile(r"[-+]?[0-9]{1,100}")
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
+_MAX_LIST = 100_000
+
+_QUOTES = " (without the quotes)"
+"""What the engine adds for graph files; a command line has no quotes to leave out."""
+
+
+def read_flags(tokens: Sequence[str], inputs: Mapping[str, Words]) -> dict[str, Json]:
+    """Return the graph inputs that the command line gives.
+
+    `inputs` are the graph's declarations in JSON Schema words. `--pag-scale 0`, `--pag-scale=0`, `--face` and
+    `--no-face` are understood; an empty value means null where the input may be null.
+    Raises UsageError with all that is wrong.
+    """
+    given: dict[str, Json] = {}
+    wrong: list[str] = []
+    rest = deque(tokens)
+    while rest:
+        token = rest.popleft()
+        try:
+            name, text = _read_one(token, rest, inputs)
+            value = read_value(flag_name(name), text, inputs[name])
+        except UsageError as error:
+            wrong.append(str(error))
+            continue
+        if name in given:
+            wrong.append(f"{flag_name(name)} is given twice")
+        given[name] = value
+    if wrong:
+        raise UsageError("\n".join(wrong))
+    return given
+
+
+def read_settings(settings: Sequence[str], inputs: Mapping[str, Words]) -> dict[str, Json]:
+    """Return the graph inputs given as `name=value`, for names that are also options of the command.
+
+    Raises UsageError.
+    """
+    given: dict[str, Json] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set {setting}: write it as name=value")
+        known = _known(name, inputs)
+        if known is None:
+            raise UsageError(f"--set {setting}: the graph has no input {name}{_guess(name, inputs)}")
+        given[known] = read_value(f"--set {name}", text, inputs[known])
+    return given
+
+
+def flag_name(name: str) -> str:
+    """Return the flag of an input: `pag_scale` is `--pag-scale`."""
+    return "--" + name.replace("_", "-")
+
+
+def is_switch(words: Words) -> bool:
+    """Tell whether an input is a plain boolean, given as `--name` and `--no-name`."""
+    return types_of(words) == ("boolean",)
+
+
+def read_value(flag: str, text: str, words: Words) -> Json:
+    """Read the text of one value by the type declared for it; raises UsageError, which begins with `flag`."""
+    try:
+        return settle(words, _converted(text, words))
+    except Refused as refused:
+        raise UsageError(f"{flag} {str(refused).removesuffix(_QUOTES)}") from None
+
+
+def _converted(text: str, words: Words) -> Json:
+    types = types_of(words)
+    is_text = "string" in types
+    if "null" in types and (text == "" or (text == "null" and not is_text)):
+        return None
+    if "boolean" in types and text in ("true", "false"):
+        return text == "true"
+    if {"integer", "seed"} & set(types) and _INTEGER.fullmatch(text):
+        return int(text)
+    if "number" in types and _NUMBER.fullmatch(text):
+        return float(text) if re.search(r"[.eE]", text) else int(text)
+    return _list(text, words) if "array" in types and not is_text else text
+
+
+def _list(text: str, words: Words) -> Json:
+    """Read `[1, 2]` as JSON, and `mid,up.0` as a list of what the items are declared to be."""
+    if len(text) > _MAX_LIST:
+        raise Refused(f"has more than {_MAX_LIST:,} characters")
+    if text.startswith("["):
+        try:
+            tree: Json = json.loads(text)
+        except (ValueError, RecursionError):
+            raise Refused(f"must be a list like [a, b] in JSON, or a,b; got {text[:60]}") from None
+        return tree
+    items = words.get("items")
+    parts = [part.strip() for part in text.split(",")] if text else []
+    return [_converted(part, items) if isinstance(items, dict) else part for part in parts]
+
+
+def _read_one(token: str, rest: deque[str], inputs: Mapping[str, Words]) -> tuple[str, str]:
+    if not token.startswith("--") or len(token) < len("--x"):
+        raise UsageError(f"{token!r} is not expected here; the graph's inputs are given as --name VALUE")
+    written, equals, text = token[2:].partition("=")
+    name = _known(written, inputs)
+    if name is not None:
+        if equals:
+            return name, text
+        return name, "true" if is_switch(inputs[name]) else _next(token, rest)
+    negated = _known(written.removeprefix("no-"), inputs) if written.startswith(("no-", "no_")) else None
+    if negated is not None and is_switch(inputs[negated]) and not equals:
+        return negated, "false"
+    if rest and not equals and not rest[0].startswith("--"):
+        rest.popleft()
+    raise UsageError(f"the graph has no input for --{written}{_guess(written, inputs)}")
+
+
+def _next(flag: str, rest: deque[str]) -> str:
+    if not rest:
+        raise UsageError(f"{flag} needs a value")
+    return rest.popleft()
+
+
+def _known(written: str, inputs: Mapping[str, Words]) -> str | None:
+    return next((name for name in (written, written.replace("-", "_")) if name in inputs), None)
+
+
+def _guess(written: str, inputs: Mapping[str, Words]) -> str:
+    flags = [name.replace("_", "-") for name in inputs]
+    close = difflib.get_close_matches(written.removeprefix("no-").replace("_", "-")[:64], flags, n=1)
+    if close:
+        return f"; did you mean --{close[0]}?"
+    return f"; it has {', '.join('--' + flag for flag in flags)}" if flags else "; it has no inputs at all"

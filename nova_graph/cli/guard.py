@@ -1,0 +1,52 @@
+"""Errors as text, and the exit code that belongs to them."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from engine.errors import Cancelled, NovaError
+from nova_graph.cli.exits import FAILED, OK, exit_code
+
+
+@dataclass
+class Outcome:
+    """How a command ended; a command sets `code` where it ends neither well nor by an error."""
+
+    code: int = OK
+
+
+@contextmanager
+def reporting(*, traceback: bool, on_error: Callable[[BaseException, int], None] | None = None) -> Iterator[Outcome]:
+    """Print errors as their text on standard error, and note the exit code; with `traceback`, where they came from too.
+
+    `on_error` is told of them as well.
+    """
+    outcome = Outcome()
+    try:
+        yield outcome
+    except (NovaError, KeyboardInterrupt) as error:
+        outcome.code = exit_code(error)
+        _print(str(error) or Cancelled().message, traceback=traceback)
+        if on_error is not None:
+            on_error(error, outcome.code)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a fault of ours
+        outcome.code = FAILED
+        _print(f"this is a fault in nova-graph: {type(error).__name__}: {error}", traceback=traceback)
+        if not traceback:
+            _print("Run it again with --traceback, or NOVA_DEBUG=1, to see where.", traceback=False)
+        if on_error is not None:
+            on_error(error, outcome.code)
+
+
+def _print(text: str, *, traceback: bool) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    if traceback:
+        import traceback as traces
+
+        traces.print_exc(file=sys.stderr)
+    Console(stderr=True, highlight=False).print(Text(text, style="red"), soft_wrap=True)

@@ -1,0 +1,81 @@
+"""What most commands begin with: a runtime, a graph, and the inputs given on the command line."""
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.values import Json
+from engine.words import LITERAL_TYPES, Words
+from nova_graph.cli.exits import UsageError
+from nova_graph.cli.flags import read_flags, read_settings
+
+if TYPE_CHECKING:
+    from nova_graph.api import Graph
+    from nova_graph.runtime import Runtime, Warn
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a command line says of a graph: the file, flags for its inputs, and `name=value` settings."""
+
+    path: Path
+    tokens: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+
+
+def open_runtime(*, device: str = "", on_disk: bool = True, warn: "Warn | None" = None) -> "Runtime":
+    """Return this machine's runtime; `device` goes before NOVA_DEVICE. Raises SettingError, RegistryError."""
+    from nodes.assets import read_settings as read_environment
+    from nova_graph.runtime import local_runtime
+
+    settings = read_environment()
+    if device:
+        settings = replace(settings, device=device.strip().lower())
+    return local_runtime(settings=settings, on_disk=on_disk, warn=warn or tell)
+
+
+def open_graph(path: Path, runtime: "Runtime") -> "Graph":
+    """Read a graph file; raises UsageError where there is none, GraphErrors where it is wrong."""
+    from nova_graph.api import load
+
+    if not path.is_file():
+        raise UsageError(f"there is no graph file {path}{_nearest(path)}")
+    try:
+        return load(path, runtime=runtime)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def declared_inputs(graph: "Graph") -> dict[str, Words]:
+    """Return the declarations of the inputs that a command line can give, each with its default."""
+    return {
+        name: {**given.words, "default": given.default} if given.has_default else given.words
+        for name, given in graph.written.inputs.items()
+        if all(kind in LITERAL_TYPES for kind in given.types)
+    }
+
+
+def given_inputs(graph: "Graph", given: Given) -> Mapping[str, Json]:
+    """Return the inputs that the command line gives; raises UsageError."""
+    inputs = declared_inputs(graph)
+    return {**read_flags(given.tokens, inputs), **read_settings(given.settings, inputs)}
+
+
+def tell(text: str) -> None:
+    """Print a warning."""
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True, highlight=False).print(Text(f"warning: {text}", style="yellow"), soft_wrap=True)
+
+
+def _nearest(path: Path) -> str:
+    folder = path.parent
+    names = [entry.name for entry in os.scandir(folder)] if folder.is_dir() else []
+    graphs: Sequence[str] = [name for name in names if name.endswith((".yaml", ".yml", ".json"))]
+    wanted = path.name if path.suffix else f"{path.name}.yaml"
+    close = difflib.get_close_matches(wanted, graphs, n=1, cutoff=0.5)
+    return f"; did you mean {folder / close[0]}?" if close else ""

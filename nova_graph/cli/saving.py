@@ -1,0 +1,79 @@
+"""Pictures into a folder, under names that never overwrite anything."""
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+
+from engine.atomic import temporary_name
+from nodes.values import File
+from nova_graph.cli.exits import UsageError
+
+_ENDINGS = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg"}
+_MAX_STEM = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A picture and where it is."""
+
+    file: File
+    path: Path
+
+
+def save_files(files: Sequence[File], folder: Path, stem: str, now: datetime) -> tuple[Saved, ...]:
+    """Write pictures as `<stem>-<date>-<time>-seed<seed>.png`, with `-2`, `-3` ... where that is taken.
+
+    The folder is made if need be; a picture appears whole or not at all. Raises UsageError where it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tuple(Saved(file, _save(file, folder, _base(file, stem, now))) for file in files)
+    except OSError as error:
+        raise UsageError(
+            f"the pictures cannot be written to {folder}: {error.strerror or error}",
+            hint="Name another folder with --out.",
+        ) from error
+
+
+def _base(file: File, stem: str, now: datetime) -> str:
+    safe = re.sub(r"[^\w.-]+", "-", stem).strip("-.")[:_MAX_STEM] or "picture"
+    seed = "" if file.seed is None else f"-seed{file.seed}"
+    return f"{safe}-{now:%Y%m%d-%H%M%S}{seed}"
+
+
+def _save(file: File, folder: Path, base: str) -> Path:
+    ending = _ENDINGS.get(file.media_type, ".bin")
+    whole = temporary_name(folder / f"{base}{ending}")
+    try:
+        with whole.open("xb") as stream:
+            stream.write(file.data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        for number in count(1):
+            path = folder / (f"{base}{ending}" if number == 1 else f"{base}-{number}{ending}")
+            if _take_name(whole, path):
+                return path
+    finally:
+        with suppress(FileNotFoundError):
+            whole.unlink()
+    raise AssertionError
+
+
+def _take_name(whole: Path, path: Path) -> bool:
+    """Give a whole file its name unless that is taken; where the file system has no links, reserve the name first."""
+    try:
+        path.hardlink_to(whole)
+    except FileExistsError:
+        return False
+    except (OSError, NotImplementedError):
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        except FileExistsError:
+            return False
+        whole.replace(path)
+    return True
