@@ -1,5 +1,6 @@
 """What the denoise loop is asked to do, checked before any model is loaded."""
 
+import math
 from dataclasses import dataclass
 
 from engine.errors import NovaError
@@ -8,6 +9,8 @@ from nodes.values import Conditioning, Guidance, Latents, Mask
 
 SEEDS = 2**64
 """How many seeds a generator takes."""
+
+ROUNDING = 1e-9
 
 CHANNELS = 4
 """Channels of SDXL's latents."""
@@ -27,11 +30,12 @@ def steps_to_run(steps: int, denoise: float) -> int:
     As in diffusers and A1111; a product that misses a whole number by a rounding error counts as that number.
     Raises NovaError if none are left.
     """
-    run = min(steps, int(steps * denoise + 1e-9))
+    run = min(steps, int(steps * denoise + ROUNDING))
     if run < 1:
+        least, enough = math.ceil(1000 / steps) / 1000, math.ceil(1 / denoise - ROUNDING)
         raise NovaError(
             f"denoise {denoise:g} of {steps} steps leaves less than one step to run",
-            hint=f"Raise denoise to {1 / steps:.3g} or more, or steps to {int(1 / denoise + 1)} or more.",
+            hint=f"Raise denoise to {least:g} or more, or steps to {enough} or more.",
         )
     return run
 
