@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine.errors import AssetMissing, AssetRefused
+from nodes.assets.files import exists, expand, is_regular
 from nodes.assets.lockfile import read_lock
 from nodes.assets.named import place_entry
 from nodes.assets.places import Folders, Located, Place, Remote, show_path, suffixes_of
@@ -27,7 +28,7 @@ def find_checkpoint(settings: Settings) -> Place:
     6. the embedded nova-nano. What is set must work: a wrong setting is an error, not a step to be skipped.
     """
     folder = Folders(settings.cache).shelf("checkpoint")
-    if settings.baked.exists():
+    if exists(settings.baked):
         return Located(settings.baked, f"baked into the image: {show_path(settings, settings.baked)}")
     if settings.checkpoint_path:
         path = _set_path(settings, "CHECKPOINT_PATH", settings.checkpoint_path)
@@ -88,21 +89,21 @@ def find_detector(settings: Settings) -> Located:
     shelf = Folders(settings.cache).shelf("detector")
     for suffix in suffixes_of("detector", settings.allow_pickle):
         path = shelf / f"{_DETECTOR}{suffix}"
-        if path.is_file():
+        if is_regular(path):
             return Located(path, f"cache: {show_path(settings, path)}")
     pickled = shelf / f"{_DETECTOR}.pt"
     how = "embedded face detector"
-    if pickled.is_file():
+    if is_regular(pickled):
         how += f"; {pickled.name} is in the cache, but is a pickle and NOVA_ALLOW_PICKLE is not set"
     return Located(_embedded(settings, _NANO_DETECTOR), how)
 
 
 def _set_path(settings: Settings, setting: str, text: str) -> Path:
     """Return the file that a setting names; relative to the first of the folders."""
-    path = Path(text).expanduser()
+    path = expand(text)
     if not path.is_absolute() and settings.folders:
         path = settings.folders[0] / path
-    if not path.exists():
+    if not exists(path):
         shown = show_path(settings, path)
         raise AssetMissing(f"{setting} names {shown}, which is not there", hint="Correct or unset it.")
     return path
@@ -136,7 +137,7 @@ def _unused_source(settings: Settings) -> Source | None:
 
 def _embedded(settings: Settings, name: str) -> Path:
     path = settings.embedded / name
-    if not path.is_file():
+    if not is_regular(path):
         raise AssetMissing(f"The embedded {name} is not in this installation", hint="Install nova-graph again.")
     return path
 

@@ -42,6 +42,22 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def expand(text: str) -> Path:
+    """Return a path with its `~` resolved, where there is such a user."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
+def exists(path: Path) -> bool:
+    """Tell whether something is there; what cannot be looked at, or cannot be a name, is not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def is_regular(path: Path) -> bool:
     """Tell whether this is a plain file (links followed), not a folder, pipe or device."""
     try:

@@ -8,6 +8,7 @@ from engine.assets import Asset, Fetchable, Report
 from engine.errors import AssetError, AssetMissing, AssetRefused
 from nodes.assets.addresses import carries_secret, is_address
 from nodes.assets.downloads import Download, Downloads
+from nodes.assets.files import expand, is_regular
 from nodes.assets.hashes import hash_file
 from nodes.assets.local import LocalAssets
 from nodes.assets.lockfile import Entry, read_lock, write_entry
@@ -64,7 +65,7 @@ def add_model(
         download = _download(assets, name, place, report, patience or Patience())
         entry = Entry(kind=kind, url=place, sha256=download.sha256, size=download.path.stat().st_size)
     else:
-        found = assets.find(Asset(kind, str(Path(place).expanduser().absolute())))
+        found = assets.find(Asset(kind, str(expand(place).absolute())))
         if isinstance(found, Fetchable) or found.path is None:
             raise AssetMissing(f"{place} is not a file")
         file = _relative(found.path, settings.models_lock.absolute().parent)
@@ -97,7 +98,7 @@ def _verify(assets: LocalAssets, name: str, entry: Entry, report: Report) -> Mod
         return Model(entry.kind, name, "missing", error.message)
     if isinstance(place, Remote):
         return Model(entry.kind, name, "to download", place.how)
-    if place.path is None or not place.path.is_file():
+    if place.path is None or not is_regular(place.path):
         return Model(entry.kind, name, "refused", f"{place.how} is not a file", place.path)
     size = place.path.stat().st_size
     sha256 = hash_file(place.path, lambda: report(0, size, f"{name} (checking)"))

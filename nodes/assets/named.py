@@ -7,6 +7,7 @@ from pathlib import Path
 from engine.assets import Asset
 from engine.errors import AssetMissing, AssetRefused
 from nodes.assets.addresses import is_address
+from nodes.assets.files import exists, expand, is_regular
 from nodes.assets.lockfile import Entry, read_lock
 from nodes.assets.places import WEIGHTS, Folders, Located, Place, Remote, show_path, suffixes_of
 from nodes.assets.settings import Settings
@@ -44,7 +45,7 @@ def find_named(settings: Settings, asset: Asset) -> Place:
             return place
     if settings.allow_paths:
         for path in _candidates(settings, asset.name):
-            if path.exists():
+            if exists(path):
                 return Located(path, f"path {path}")
     raise _missing(settings, asset)
 
@@ -52,8 +53,8 @@ def find_named(settings: Settings, asset: Asset) -> Place:
 def place_entry(settings: Settings, name: str, entry: Entry) -> Place:
     """Find what an entry of models.lock stands for. Raises AssetMissing, AssetRefused."""
     how = f"{name} in models.lock"
-    path = settings.models_lock.parent / Path(entry.file).expanduser() if entry.file else None
-    if path is not None and path.exists():
+    path = settings.models_lock.parent / expand(entry.file) if entry.file else None
+    if path is not None and exists(path):
         return Located(path, how, entry.sha256, entry.size)
     if not entry.url:
         where = show_path(settings, path) if path is not None else "nowhere"
@@ -61,7 +62,7 @@ def place_entry(settings: Settings, name: str, entry: Entry) -> Place:
     suffix = ".pt" if entry.url.partition("?")[0].lower().endswith(".pt") else ".safetensors"
     folders = Folders(settings.cache)
     kept = folders.models / f"{entry.sha256}{suffix}"
-    if kept.exists():
+    if exists(kept):
         return Located(kept, how, entry.sha256, entry.size)
     source = locked_url(settings, name, entry.url, sha256=entry.sha256, size=entry.size, suffixes=(suffix,))
     return Remote(source, folders.models, f"{how}: {source.label}", by_content=True)
@@ -84,16 +85,13 @@ def _find_shelved(settings: Settings, asset: Asset) -> Located | None:
     suffixes = suffixes_of(asset.kind, settings.allow_pickle) if asset.kind in WEIGHTS else ()
     shelf = Folders(settings.cache).shelf(asset.kind)
     for name in (asset.name, *(f"{asset.name}{suffix}" for suffix in suffixes)):
-        if (shelf / name).is_file():
+        if is_regular(shelf / name):
             return Located(shelf / name, f"cache: {show_path(settings, shelf / name)}")
     return None
 
 
 def _candidates(settings: Settings, name: str) -> list[Path]:
-    try:
-        path = Path(name).expanduser()
-    except RuntimeError:  # ~somebody who does not exist
-        path = Path(name)
+    path = expand(name)
     return [path] if path.is_absolute() else [folder / path for folder in settings.folders]
 
 

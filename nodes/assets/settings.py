@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from engine.errors import SettingError
+from nodes.assets.files import expand
 
 _NO_SECRET = SecretStr("")
 _EMBEDDED = Path(__file__).resolve().parent.parent / "sdxl" / "nano"
@@ -91,7 +92,7 @@ def read_settings(
 
 def _cache(folder: str) -> Path:
     if folder:
-        return Path(folder).expanduser().absolute()
+        return expand(folder).absolute()
     from platformdirs import user_cache_path
 
     return user_cache_path("nova-graph", appauthor=False)

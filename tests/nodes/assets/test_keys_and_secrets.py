@@ -3,13 +3,17 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
 from engine.errors import FetchError, NovaError
 from nodes.assets import Settings, read_settings
 from nodes.assets.addresses import carries_secret, identify, may_carry_keys, show_address
+from nodes.assets.part import Part
+from nodes.assets.replies import check_reply
 from nodes.assets.sources import checkpoint_url, hugging_face, key_for
 from tests.nodes.assets.server import Behaviour, page, redirect, serving, status, whole
 from tests.nodes.assets.shop import AUTO, assets_of, ignore, weights, with_url
@@ -87,6 +91,14 @@ def test_a_key_is_not_sent_unencrypted(settings: Settings) -> None:
     assert not may_carry_keys("http://civitai.com/x")
     with pytest.raises(FetchError, match=r"http://civitai.com/x is not encrypted, so the key is not sent"):
         assets_of(with_url(settings, "http://civitai.com/x", KEY)).fetch(AUTO, ignore)
+
+
+def test_redirects_away_from_https_are_refused(settings: Settings, tmp_path: Path) -> None:
+    first = httpx.Response(302, request=httpx.Request("GET", "https://models.example/a.safetensors"))
+    last = httpx.Response(200, request=httpx.Request("GET", "http://models.example/a.safetensors"), history=[first])
+    source = checkpoint_url(with_url(settings, "https://models.example/a.safetensors"))
+    with pytest.raises(FetchError, match=r"leads away from https, to models\.example"):
+        check_reply(last, source, Part(tmp_path, source.identity), 0)
 
 
 @pytest.mark.parametrize("target", ["ftp://host/x", "file:///etc/passwd", "http://[", "http:///x"])

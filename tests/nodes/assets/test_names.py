@@ -91,6 +91,19 @@ def test_texts_that_name_nothing_are_refused(settings: Settings, name: str) -> N
             assets_of(settings).find(Asset(kind, name))
 
 
+@pytest.mark.parametrize("name", ["n" * 300, "名" * 200, "~nobody-of-this-name/x", "a/" * 1000, "x.safetensors/y"])
+@pytest.mark.parametrize("kind", ["checkpoint", "image"])
+def test_names_that_no_file_can_have_are_missing(settings: Settings, kind: str, name: str) -> None:
+    put(settings.folders[0] / "x.safetensors")
+    with pytest.raises(AssetMissing):
+        assets_of(settings).find(Asset(kind, name))
+
+
+def test_a_long_name_of_a_stranger_is_missing(settings: Settings) -> None:
+    with pytest.raises(AssetMissing):
+        for_strangers(settings).find(Asset("image", "名" * 200))
+
+
 FORBIDDEN = [
     "/etc/passwd",
     "../secret.png",
