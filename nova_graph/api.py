@@ -47,7 +47,7 @@ class Graph:
 
     @property
     def opener(self) -> FolderOpener:
-        """Opens what the graph includes: files below the working directory, or beside the graph where it lies outside."""
+        """Opens what the graph includes: files below the working directory, or beside a graph outside of it."""
         here = Path.cwd()
         return FolderOpener(here if self.path.resolve().is_relative_to(here) else self.path.parent)
 

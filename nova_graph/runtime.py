@@ -63,7 +63,7 @@ def local_runtime(
 ) -> Runtime:
     """Return the runtime of this machine, as the environment variables describe it.
 
-    `on_disk=False` keeps results in memory only. `warn` hears what does not stop a run; by default `warnings.warn` does.
+    `on_disk=False` keeps results in memory only. `warn` hears what does not stop a run, by default `warnings.warn`.
     Imports no torch. Raises SettingError, RegistryError.
     """
     settings = settings or read_settings()

@@ -15,11 +15,16 @@ from engine.services import Cancel, Services
 from engine.store import Store
 
 
+def reference(text: str) -> Reference:
+    """Return `$node.port` as a reference."""
+    node, _, port = text[1:].rpartition(".")
+    return Reference(node, port)
+
+
 def binding(value: object) -> Binding:
     """Return `$node.port` as a reference, a list with references as several, anything else as a literal."""
     if isinstance(value, str) and value.startswith("$"):
-        node, _, port = value[1:].rpartition(".")
-        return Reference(node, port)
+        return reference(value)
     if isinstance(value, list):
         items = tuple(binding(item) for item in value)
         if any(isinstance(item, Reference) for item in items):
@@ -37,7 +42,7 @@ def graph(
             BoundNode(name, registry[kind], {port: binding(value) for port, value in inputs.items()})
             for name, (kind, inputs) in nodes.items()
         ),
-        outputs={name: Reference(*text[1:].rsplit(".", 1)) for name, text in outputs.items()},
+        outputs={name: reference(text) for name, text in outputs.items()},
     )
 
 

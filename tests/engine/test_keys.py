@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import Context, Environment, Node, Output, Registry
-from engine.bound import Bound, BoundNode, Literal
+from engine.bound import Binding, Bound, BoundNode, Literal
 from engine.keys import node_key
 from engine.plan import make_plan
 from tests.engine.arith import arithmetic
@@ -46,7 +46,7 @@ def test_one_true_one_point_zero_and_the_text_one_give_four_keys() -> None:
 
 def one(declared: type[Node[Anything]], **values: object) -> str | None:
     registry = Registry([declared])
-    bindings = {name: Literal(value) for name, value in values.items()}
+    bindings: dict[str, Binding] = {name: Literal(value) for name, value in values.items()}
     return node_key(BoundNode("n", registry[declared.__name__], bindings), {}, {}, HERE)
 
 

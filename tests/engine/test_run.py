@@ -19,7 +19,9 @@ from tests.engine.arith import arithmetic
 from tests.engine.build import graph, services
 
 NODES = arithmetic()
-BOUND = graph(NODES, {"open": ("Opened", {"name": "cat"}), "say": ("Text", {"text": "$open.text"})}, {"text": "$say.text"})
+BOUND = graph(
+    NODES, {"open": ("Opened", {"name": "cat"}), "say": ("Text", {"text": "$open.text"})}, {"text": "$say.text"}
+)
 
 
 @dataclass

@@ -40,7 +40,9 @@ def test_nodes_of_a_folder_join_the_registry(tmp_path: Path) -> None:
 
 def test_a_name_that_is_taken_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(SHOUT.format(name="Sampler"))
-    with pytest.raises(RegistryError, match=r"two node types are called Sampler: nodes\.sampler\.Sampler and nova_nodes"):
+    with pytest.raises(
+        RegistryError, match=r"two node types are called Sampler: nodes\.sampler\.Sampler and nova_nodes"
+    ):
         all_nodes(Options(nodes=(tmp_path,)))
 
 
@@ -62,7 +64,10 @@ def test_an_installed_package_announces_its_nodes(tmp_path: Path) -> None:
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: loud-pack\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text("[nova_graph.nodes]\nloud = loud_pack\n")
-    code = "from nova_graph.runtime import all_nodes; from nova_graph.options import Options\nprint('LoudPack' in all_nodes(Options()))"
+    code = (
+        "from nova_graph.runtime import all_nodes; from nova_graph.options import Options\n"
+        "print('LoudPack' in all_nodes(Options()))"
+    )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path.cwd())])}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60
