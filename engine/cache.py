@@ -95,10 +95,13 @@ class Cache:
     def _enqueue(self, key: str, waiting: _Waiting) -> None:
         self._ensure_writer()
         with self._changed:
-            self._changed.wait_for(lambda: not self._waiting or self._waiting_bytes + waiting.size <= self._queue_bytes)
+            self._changed.wait_for(lambda: key in self._waiting or self._has_room(waiting.size))
             if not self._closed and key not in self._waiting:
                 self._waiting[key] = waiting
                 self._waiting_bytes += waiting.size
+
+    def _has_room(self, size: int) -> bool:
+        return not self._waiting or self._waiting_bytes + size <= self._queue_bytes
 
     def _ensure_writer(self) -> None:
         """Start a writer if there is work and none is alive; Ctrl-C may have come just before its start."""

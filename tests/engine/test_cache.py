@@ -49,6 +49,16 @@ class SlowStore(Store):
         super().put(key, output, about)
 
 
+class CountingStore(SlowStore):
+    """A slow store that lists what it has written."""
+
+    written: list[str]
+
+    def put(self, key: str, output: Output, about: str = "") -> None:
+        super().put(key, output, about)
+        self.written.append(key)
+
+
 class BrokenStore(Store):
     """A store with a fault of its own."""
 
@@ -179,6 +189,19 @@ def test_a_full_queue_makes_put_wait_not_memory_grow(slow: SlowStore, warnings: 
     third.join(30)
     cache.close()
     assert slow.usage()[0] == 3
+
+
+def test_a_key_is_written_once(tmp_path: Path, warnings: list[str]) -> None:
+    store = CountingStore(tmp_path, 1 << 24, warnings.append)
+    store.go = Event()
+    store.written = []
+    with Cache(memory(), store, warnings.append, queue_bytes=2 * size_of(numbered(1))) as cache:
+        for number in (1, 1, 2, 1, 2):
+            cache.put(key_of(number), numbered(number), stored=True, about="Numbered")
+        store.go.set()
+        cache.flush()
+        cache.put(key_of(1), numbered(1), stored=True, about="Numbered")
+    assert store.written == [key_of(1), key_of(2)]
 
 
 def test_what_is_larger_than_the_queue_still_gets_through(store: Store, warnings: list[str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from engine.errors import CacheError
 from engine.node import Output
+from engine.shelf import discard
 from engine.store import Store
 from tests.engine.hammer import Numbered, key_of, numbered
 
@@ -216,6 +217,15 @@ def test_a_linked_folder_is_neither_read_nor_written(store: Store, warnings: lis
     assert (store.clear(), store.prune()) == (0, 0)
     assert [path.name for path in files_in(outside)] == [f"{KEY}.safetensors"]
     assert len(warnings) == 2
+
+
+def test_a_good_file_that_came_meanwhile_is_not_thrown_away(store: Store) -> None:
+    store.put(KEY, numbered(1))
+    bad = file_of(store).stat().st_ino
+    store.put(KEY, numbered(1))
+    discard(file_of(store), bad)
+    assert store.get(KEY, Numbered) == numbered(1)
+    assert files_in(store.folder) == [file_of(store)]
 
 
 def test_verify_reports_and_leaves(store: Store) -> None:
