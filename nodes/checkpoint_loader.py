@@ -42,4 +42,5 @@ class CheckpointLoader(Node[CheckpointLoaded]):
         checkpoint = inspect_checkpoint(found.path)
         weights = Weights(found.sha256, found.path.name)
         model = Model(weights, checkpoint.size, checkpoint.prediction, checkpoint.zero_terminal_snr)
-        return CheckpointLoaded(model=model, text_encoders=TextEncoders(weights), vae=Vae(weights))
+        vae = Vae(weights, own=checkpoint.has_own_latents)
+        return CheckpointLoaded(model=model, text_encoders=TextEncoders(weights), vae=vae)

@@ -27,8 +27,8 @@ class VaeChosen(Output):
 class VAE(Node[VaeChosen]):
     """Choose the VAE: the one in the checkpoint, or another in its place.
 
-    `auto` takes the fp16-fix VAE where it is available and the device computes in half precision, else the
-    checkpoint's own; `none` always keeps the checkpoint's own.
+    `auto` takes the fp16-fix VAE where it is available, else the checkpoint's own, and always the own one of a
+    checkpoint whose latents are not SDXL's, such as nova-nano; `none` keeps the checkpoint's own.
     """
 
     version: ClassVar[int] = 1
@@ -43,7 +43,7 @@ class VAE(Node[VaeChosen]):
         from nodes.sdxl.checkpoint import inspect_vae
 
         found = ctx.asset("override")
-        if found.path is None:
+        if found.path is None or (self.override == "auto" and self.bundled.own):
             return VaeChosen(vae=self.bundled)
         inspect_vae(found.path)
         weights = Weights(found.sha256, found.path.name)

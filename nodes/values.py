@@ -78,12 +78,14 @@ class TextEncoders(Handle["LiveTextEncoders"]):
 class Vae(Handle["LiveVae"]):
     """How to get the VAE: bundled in a checkpoint, or a file of its own.
 
-    `half` says that it stays finite in half precision (the fp16-fix VAE).
+    `half` says that it stays finite in half precision (the fp16-fix VAE), `own` that its latents are not SDXL's, so
+    that no other VAE fits its checkpoint.
     """
 
     weights: Weights
     bundled: bool = True
     half: bool = False
+    own: bool = False
 
     def load(self, loading: Loading) -> "LiveVae":
         """Load the VAE."""

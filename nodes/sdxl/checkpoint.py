@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.errors import AssetRefused
-from nodes.sdxl.configuration import Configuration, VaeConfig, configuration_of, vae_configuration_of
+from nodes.sdxl.configuration import Configuration, VaeConfig, configuration_of, full_size, vae_configuration_of
 from nodes.sdxl.header import Header, read_header
 from nodes.sdxl.layout import TEXT, TEXT_2, UNET, VAE
 
@@ -35,6 +35,11 @@ class Checkpoint:
     prediction: Prediction
     zero_terminal_snr: bool
     configuration: Configuration
+
+    @property
+    def has_own_latents(self) -> bool:
+        """Whether its VAE is of another shape than SDXL's, so that no other VAE understands its latents."""
+        return self.configuration.vae != full_size().vae
 
 
 def inspect_checkpoint(path: Path) -> Checkpoint:

@@ -51,7 +51,7 @@ def test_a_checkpoint_gives_three_handles_and_loads_nothing(checkpoint: Path) ->
     loaded = CheckpointLoader().run(ctx)
     assert loaded.model == Model(WEIGHTS, (128, 128), prediction="v_prediction", zero_terminal_snr=True)
     assert loaded.text_encoders == TextEncoders(WEIGHTS)
-    assert loaded.vae == Vae(WEIGHTS)
+    assert loaded.vae == Vae(WEIGHTS, own=True)
 
 
 def test_a_checkpoint_that_is_nothing_is_missing() -> None:
@@ -69,6 +69,13 @@ def test_another_vae_takes_its_place(checkpoint: Path) -> None:
     ctx = QuietContext(assets={"override": found("vae", checkpoint, "b" * 64)})
     expected = Vae(Weights("b" * 64, "tiny.safetensors"), bundled=False)
     assert VAE(bundled=Vae(WEIGHTS)).run(ctx).vae == expected
+
+
+def test_a_checkpoint_with_latents_of_its_own_keeps_its_vae_unless_another_is_named(checkpoint: Path) -> None:
+    own = Vae(WEIGHTS, own=True)
+    ctx = QuietContext(assets={"override": found("vae", checkpoint, "b" * 64)})
+    assert VAE(bundled=own).run(ctx).vae == own
+    assert VAE(bundled=own, override="tiny").run(ctx).vae == Vae(Weights("b" * 64, "tiny.safetensors"), bundled=False)
 
 
 @pytest.mark.parametrize("sha256", sorted(FP16_FIX))
