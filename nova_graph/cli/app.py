@@ -154,6 +154,17 @@ def nodes(
     _perform(lambda: list_nodes(name, as_markdown=markdown), traceback)
 
 
+@app.command()
+def schema(
+    graph: Annotated[Path | None, typer.Argument(help="A graph: the schema of its inputs.", show_default=False)] = None,
+    traceback: Traceback = False,
+) -> None:
+    """Print the JSON Schema of graph files, for editors; or of a graph's inputs."""
+    from nova_graph.cli.commands.graphs import print_schema
+
+    _perform(lambda: print_schema(graph), traceback)
+
+
 @cache.command("size")
 def cache_size(traceback: Traceback = False) -> None:
     """Say where the results are and how large."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.values import Json
-from engine.words import LITERAL_TYPES, Words
+from engine.words import Words
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.flags import read_flags, read_settings
 
@@ -50,16 +50,16 @@ def open_graph(path: Path, runtime: "Runtime") -> "Graph":
 
 
 def declared_inputs(graph: "Graph") -> dict[str, Words]:
-    """Return the declarations of the inputs that a command line can give, each with its default."""
-    return {
-        name: {**given.words, "default": given.default} if given.has_default else given.words
-        for name, given in graph.written.inputs.items()
-        if all(kind in LITERAL_TYPES for kind in given.types)
-    }
+    """Return the inputs that a command line can give, with their bounds and defaults; raises GraphErrors."""
+    from engine.input_schema import input_words
+
+    return input_words(graph.written, graph.runtime.registry, opener=graph.opener)
 
 
 def given_inputs(graph: "Graph", given: Given) -> Mapping[str, Json]:
-    """Return the inputs that the command line gives; raises UsageError."""
+    """Return the inputs that the command line gives; raises UsageError, GraphErrors."""
+    if not given.tokens and not given.settings:
+        return {}
     inputs = declared_inputs(graph)
     return {**read_flags(given.tokens, inputs), **read_settings(given.settings, inputs)}
 

@@ -14,6 +14,7 @@ from nodes.values import File
 from nova_graph.cli.exits import UsageError
 
 _ENDINGS = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg"}
+_ADDED = re.compile(r"-\d{8}-\d{6}(-seed\d+)?(-\d+)?$")
 _MAX_STEM = 80
 
 
@@ -38,6 +39,11 @@ def save_files(files: Sequence[File], folder: Path, stem: str, now: datetime) ->
             f"the pictures cannot be written to {folder}: {error.strerror or error}",
             hint="Name another folder with --out.",
         ) from error
+
+
+def base_name(path: Path) -> str:
+    """Return what a picture was called before date, time, seed and number were added: the stem for another one."""
+    return _ADDED.sub("", path.stem) or path.stem
 
 
 def _base(file: File, stem: str, now: datetime) -> str:

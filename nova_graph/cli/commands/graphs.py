@@ -1,4 +1,4 @@
-"""`nova-graph check`, `plan` and `show`: a graph looked at, not run."""
+"""`nova-graph check`, `plan`, `schema` and `show`: a graph looked at, not run."""
 
 import json
 import sys
@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 
 def check_graph(given: Given) -> None:
-    """Check a graph and say how many nodes it has; raises GraphErrors with everything that is wrong."""
+    """Check a graph, without values for its inputs and with those given; raises GraphErrors with all mistakes."""
     with open_runtime(on_disk=False) as runtime:
         graph = open_graph(given.path, runtime)
-        bound = graph.bind(given_inputs(graph, given))
-        for warning in graph.written.warnings:
+        warnings = graph.check()
+        inputs = given_inputs(graph, given)
+        if inputs:
+            graph.bind(inputs)
+        for warning in warnings:
             sys.stderr.write(f"{warning}\n")
-        sys.stdout.write(f"{given.path}: {count(len(bound.nodes), 'node')}, no errors\n")
+        found = f", {count(len(warnings), 'warning')}" if warnings else ""
+        sys.stdout.write(f"{given.path}: {count(len(graph.written.nodes), 'node')}, no errors{found}\n")
 
 
 def plan_graph(given: Given, device: str, *, as_json: bool) -> None:
@@ -30,11 +34,26 @@ def plan_graph(given: Given, device: str, *, as_json: bool) -> None:
     with open_runtime(device=device) as runtime:
         graph = open_graph(given.path, runtime)
         plan = graph.plan_with(given_inputs(graph, given))
-        rows = [_row(step, plan) for step in plan.engine_plan.steps]
+        reasons = plan.reasons
+        rows = [_row(step, reasons.get(step.id, "")) for step in plan.engine_plan.steps]
         if as_json:
             sys.stdout.write(json.dumps({"nodes": rows}, indent=2) + "\n")
             return
         _print_plan(plan, rows)
+
+
+def print_schema(path: Path | None) -> None:
+    """Print the JSON Schema of graph files, or of the inputs of one graph; raises GraphErrors."""
+    from engine.input_schema import input_schema
+    from engine.schema import graph_schema
+
+    with open_runtime(on_disk=False) as runtime:
+        if path is None:
+            schema = graph_schema(runtime.registry)
+        else:
+            graph = open_graph(path, runtime)
+            schema = input_schema(graph.written, runtime.registry, opener=graph.opener)
+    sys.stdout.write(json.dumps(schema, indent=2) + "\n")
 
 
 def show_graph(given: Given, form: str, out: Path | None) -> None:
@@ -60,10 +79,8 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _row(step: "Step", plan: "Plan") -> dict[str, Json]:
-    why = plan.reasons.get(step.id, "") if step.status == "run" else ""
-    if step.twin is not None:
-        why = f"the same as {step.twin}"
+def _row(step: "Step", reason: str) -> dict[str, Json]:
+    why = reason if step.twin is None else f"the same as {step.twin}"
     return {"node": step.id, "type": step.type, "status": step.status, "why": why, "key": step.key}
 
 

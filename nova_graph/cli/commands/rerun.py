@@ -17,6 +17,7 @@ from nova_graph.cli.commands.run import RunOptions, display, draw_and_save, foll
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.opening import Given, given_inputs, open_runtime
 from nova_graph.cli.recorded import RecordedAssets
+from nova_graph.cli.saving import base_name
 from nova_graph.cli.summary import Summary
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def rerun_picture(given: Given, options: RunOptions, lines: "Lines | None") -> N
     with open_runtime(device=options.device, on_disk=options.use_cache) as runtime:
         graph = _graph(record, given.path, _with_recorded(runtime, record))
         plan = graph.plan_with(given_inputs(graph, given))
-        draw_and_save(plan, options.out, f"{given.path.stem}-again", lines)
+        draw_and_save(plan, options.out, base_name(given.path), lines)
 
 
 def verify_picture(given: Given, device: str) -> bool:

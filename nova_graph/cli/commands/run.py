@@ -46,6 +46,8 @@ def draw_and_save(plan: "Plan", out: Path, stem: str, lines: "Lines | None") -> 
     saved: tuple[Saved, ...] = ()
     try:
         with display(lines) as show:
+            if lines is None:
+                _print_origins(plan)
             result = follow(plan, summary, show, previews=lines is not None and lines.previews)
         saved = save_files(result.files, out, stem, datetime.now().astimezone())
     finally:
@@ -90,6 +92,19 @@ def display(lines: "Lines | None") -> Iterator[Show]:
         from nova_graph.cli.plain import PlainLines
 
         yield PlainLines(sys.stderr.write).show
+
+
+def _print_origins(plan: "Plan") -> None:
+    """Say which weights and seeds the run uses."""
+    told: dict[str, None] = {}
+    for found in plan.engine_plan.found.values():
+        if found.path is not None:
+            told[f"{found.asset.kind}: {found.how or found.path}"] = None
+    for given in plan.engine_plan.bound.inputs.values():
+        if given.schema.get("type") == "seed":
+            told[f"{given.name}: {given.value}"] = None
+    for text in told:
+        sys.stderr.write(f"{text}\n")
 
 
 def _close(summary: Summary, saved: tuple[Saved, ...], lines: "Lines | None") -> None:
