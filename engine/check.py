@@ -1,5 +1,6 @@
 """What can be checked before any input has a value: names, types, literals, conditions, bounds."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from engine.bound import Literal
@@ -12,7 +13,7 @@ from engine.narrow import input_options, is_empty, tightened, widened
 from engine.parse import inside
 from engine.problems import Problems
 from engine.targets import InputKey, Target, Types, as_port
-from engine.wires import FromNode
+from engine.wires import FromNode, Wire
 from engine.words import LITERAL_TYPES, Refused, Words, settle
 
 _KINDS = {"integer": "number", "seed": "number", "number": "number"}
@@ -73,11 +74,9 @@ class _Checker:
         for name, wire in written.items():
             if name in inputs:
                 self.wires.check(wire, Target(f"{node.written.id}.{name}", inputs[name]), node)
-        for name, wire in written.items():
-            if name not in inputs:
-                self.problems.unknown(f"{node.declaration.name} has no input", name, inputs, wire.tree.name)
+        meant = self.unknown_inputs(node.declaration.name, written, inputs)
         for name, port in inputs.items():
-            if port.required and name not in written:
+            if port.required and name not in written and name not in meant:
                 needed = f'{node.written.id} needs an input "{name}" ({type_name(port.annotation)})'
                 self.problems.add(needed, node.written.tree)
 
@@ -86,13 +85,16 @@ class _Checker:
         for name, wire in written.items():
             if name in declared and not self.types.unknown(declared[name].words):
                 self.wires.check(wire, self.input_target(include, declared[name]), include)
-        for name, wire in written.items():
-            if name not in declared:
-                self.problems.unknown(f"{include.inner.graph.file} has no input", name, declared, wire.tree.name)
+        meant = self.unknown_inputs(include.inner.graph.file, written, declared)
         for name, given in declared.items():
-            if not given.has_default and name not in written:
+            if not given.has_default and name not in written and name not in meant:
                 needed = f'{include.written.id} needs an input "{name}" ({" or ".join(given.types)})'
                 self.problems.add(needed, include.written.tree)
+
+    def unknown_inputs(self, title: str, written: Mapping[str, Wire], known: Collection[str]) -> set[str]:
+        """Complain of inputs that do not exist; returns those that were probably meant."""
+        strange = [(name, wire) for name, wire in written.items() if name not in known]
+        return {self.problems.unknown(f"{title} has no input", name, known, wire.tree.name) for name, wire in strange}
 
     def input_target(self, include: FlatInclude, declared: GraphInput) -> Target:
         port = as_port(declared.name, self.types.annotation(declared.words))

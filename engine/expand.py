@@ -80,7 +80,10 @@ class Flat:
 
 
 def expand(graph: Graph, registry: Registry, opener: Opener, problems: Problems) -> Flat:
-    """Open and read all includes; problems are noted, and what cannot be understood is left out."""
+    """Open and read all includes; problems are noted, and what cannot be understood is left out.
+
+    Raises GraphErrors where there is no end to the nodes.
+    """
     expansion = _Expansion(registry, opener, problems, Flat([Scope(graph)]))
     expansion.enter(expansion.flat.top)
     return expansion.flat
@@ -99,7 +102,7 @@ class _Expansion:
         for written in scope.graph.nodes.values():
             if len(self.flat.nodes) + len(self.flat.includes) >= MAX_NODES:
                 self.problems.add(f"with its includes this graph has more than {MAX_NODES} nodes", written.tree)
-                return
+                self.problems.check()
             node_id = scope.id_of(written.id)
             if node_id in self.flat.nodes or node_id in self.flat.includes:
                 self.problems.add(f"two nodes come to have the id {node_id}; rename one", written.tree)

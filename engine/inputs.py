@@ -80,6 +80,9 @@ class _Declaration:
         whole = written if isinstance(written, list) else [written]
         if not whole or not all(isinstance(item, str) and NAME.fullmatch(item) for item in whole):
             self.complain(f'{name}.type must be a type, or a list such as [integer, "null"]', tree)
+        elif strange := [item for item in types if item not in LITERAL_TYPES and not item[0].isupper()]:
+            self.problems.unknown(f"{name} has an unknown type", strange[0], LITERAL_TYPES, tree)
+            self.faults += 1
         elif len(set(types)) < len(types):
             self.complain(f"{name}.type names a type twice", tree)
         elif types == ("null",):

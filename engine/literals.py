@@ -42,7 +42,7 @@ def fit_literal(port: InputPort, value: object, problems: Problems) -> object:
 
     Lists must be tuples. The problems are only asked for suggestions.
     """
-    if not port.takes_literals and value is not None:
+    if not port.takes_literals and value is not None and value != ():
         raise Unfit(f"takes {type_name(port.annotation)} from another node, as $node.port; got {shown(value)}")
     try:
         result: object = port.adapter.validate_python(value)
@@ -50,9 +50,16 @@ def fit_literal(port: InputPort, value: object, problems: Problems) -> object:
         raise _unfit(port, error.errors(include_url=False), problems) from None
     except (ValueError, OverflowError):
         raise Unfit("must be a smaller number") from None
-    if isinstance(value, bool) and not isinstance(result, bool):
+    if _is_confused(value, result):
         raise Unfit(f"must be {called(port.annotation)}, got {shown(value)}")
     return result
+
+
+def _is_confused(value: object, result: object) -> bool:
+    """Tell whether true or 1.0 was taken for 1, as Python's equality does among a few allowed numbers."""
+    if isinstance(value, tuple) and isinstance(result, tuple):
+        return any(_is_confused(*pair) for pair in zip(value, result, strict=False))
+    return isinstance(value, bool | float) and isinstance(result, int) and type(value) is not type(result)
 
 
 def place_of(tree: Tree, where: Sequence[int]) -> Tree:
@@ -76,8 +83,10 @@ def called(annotation: Any) -> str:
     options = members(annotation)
     if len(options) > 1:
         return listed([called(option) for option in options])
-    if item_of(annotation) is not None:
-        return f"a list of {type_name(item_of(annotation))}"
+    item = item_of(annotation)
+    if item is not None:
+        many = {int: "integers", float: "numbers", str: "texts", bool: "booleans"}
+        return f"a list of {many.get(item) or type_name(item)}"
     return f"a {type_name(annotation)}" if is_value_type(annotation) else type_name(annotation)
 
 
@@ -99,7 +108,8 @@ def _unfit(port: InputPort, errors: list[ErrorDetails], problems: Problems) -> U
         return Unfit(f"{item}{error['msg']}, got {shown(got)}", where)
     annotation = port.item if where and port.item is not None else port.annotation
     choices = [choice for option in members(annotation) for choice in _choices(option)]
-    guess = problems.guess(got, choices, listing=False) if isinstance(got, str) and choices else ""
+    meant = problems.nearest(got, choices) if isinstance(got, str) and choices else ""
+    guess = f"; did you mean {shown(meant)}?" if meant else ""
     return Unfit(f"{item}must be {called(annotation)}, got {shown(got)}{guess or _unquote(annotation, got)}", where)
 
 

@@ -16,6 +16,9 @@ GUESSED = 20
 NAME = 64
 """Longer texts are no misspelt names."""
 
+COMPARED = 1000
+"""Known names that a misspelt one is compared with."""
+
 FEW = 8
 """So many known names are listed when none is near."""
 
@@ -73,24 +76,23 @@ class Problems:
             return
         self._found[key] = problem
 
-    def unknown(self, what: str, name: str, known: Collection[str], place: Placed | None = None) -> None:
-        """Add a problem about a name that does not exist, with the nearest one that does."""
-        self.add(f"{what} {shown(name)}{self.guess(name, known)}", place)
+    def unknown(self, what: str, name: str, known: Collection[str], place: Placed | None = None) -> str:
+        """Add a problem about a name that does not exist; returns the one that was probably meant, or nothing."""
+        meant = self.nearest(name, known)
+        end = f"; did you mean {shown(meant)}?" if meant else ""
+        if not meant and 0 < len(known) <= FEW:
+            end = f"; there is {listed(known, 'and')}"
+        self.add(f"{what} {shown(name)}{end}", place)
+        return meant
 
-    def guess(self, name: str, known: Collection[str], *, listing: bool = True) -> str:
-        """Return the end of a message about an unknown name: the nearest known one, or all of a few if `listing`."""
-        if self._guesses <= 0:
+    def nearest(self, name: str, known: Collection[str]) -> str:
+        """Return the known name that is nearest, or nothing."""
+        if self._guesses <= 0 or len(name) > NAME:
             return ""
         self._guesses -= 1
-        candidates = [candidate for candidate in known if len(candidate) <= NAME][:1000]
-        close = get_close_matches(name, candidates, n=1) if len(name) <= NAME else []
-        if not close and len(name) <= NAME:
-            close = [candidate for candidate in candidates if candidate.lower() == name.lower()][:1]
-        if close:
-            return f"; did you mean {shown(close[0])}?"
-        if listing and 0 < len(known) <= FEW and len(candidates) == len(known):
-            return f"; there is {', '.join(candidates)}"
-        return ""
+        candidates = [candidate for candidate in known if len(candidate) <= NAME][:COMPARED]
+        same = [candidate for candidate in candidates if candidate.lower() == name.lower()]
+        return next(iter(same or get_close_matches(name, candidates, n=1)), "")
 
     def found(self) -> tuple[Problem, ...]:
         """Return what was found."""

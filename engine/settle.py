@@ -86,9 +86,10 @@ class Settler:
         self._narrowed: set[tuple[str, int]] = set()
 
     def settle(self) -> list[BoundNode]:
-        """Return the nodes that are on, in written order, every input settled."""
+        """Return the nodes that are on, in written order, every input settled; raises GraphErrors for conditions."""
         for scope in self.flat.scopes:
             self.switch(scope)
+        self.problems.check()  # with a condition undecided, the rest would only be noise
         nodes: list[BoundNode] = []
         for node in self.flat.nodes.values():
             if node.id not in self.follower.off:

@@ -33,15 +33,19 @@ _DIRECTIVE = re.compile(r"^%(?:YAML|TAG)\b", re.MULTILINE)
 
 _ADVICE: Final = (
     ("mapping values are not allowed", "a colon and a space begin a value here; put text that holds them in quotes"),
-    ("character '\t' that cannot start", "a tab cannot indent; use spaces"),
     ("tab character that violates", "a tab cannot indent; use spaces"),
     ("that cannot start any token", "text cannot begin with this character; put it in quotes"),
     ("could not find expected ':'", "expected `key: value`"),
-    ("did not find expected ',' or", "a list or mapping is not closed, or its parts are not separated by commas"),
     ("did not find expected key", "expected a key at this indentation; text that begins with a quote must end with it"),
-    ("unexpected end of stream", "a quote is not closed"),
+    ("did not find expected node content", "a value is missing here, or a list or mapping before it is not closed"),
     ("did not find expected '-' indicator", "expected `- item` at this indentation"),
 )
+_UNCLOSED: Final = (
+    ("did not find expected ',' or", "this list or mapping is not closed, or its parts are not separated by commas"),
+    ("unexpected end of stream", "this quote is not closed"),
+    ("unexpected document indicator", "this quote is not closed"),
+)
+_COMMENT = re.compile(r"\s#")
 
 
 def read_yaml(source: Source) -> Tree:
@@ -51,13 +55,25 @@ def read_yaml(source: Source) -> Tree:
     try:
         return _Builder(source).build(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line, mark.column) if mark is not None else (0, 0)
-        begun = error.context_mark.line if error.context_mark is not None else line
-        since = f" (it begins on line {begun + 1})" if begun != line else ""
-        raise source.error(_explain(str(error.problem)) + since, line, column) from None
+        raise _explained(source, error) from None
     except yaml.YAMLError as error:
         raise source.error(f"this is not YAML: {error}") from None
+
+
+def _explained(source: Source, error: yaml.MarkedYAMLError) -> Exception:
+    """Return the error for what libyaml refused: what is not closed is shown where it begins."""
+    problem = str(error.problem)
+    mark, begun = error.problem_mark, error.context_mark
+    line, column = (mark.line, mark.column) if mark is not None else (0, 0)
+    unclosed = next((text for part, text in _UNCLOSED if part in problem), "")
+    if unclosed and begun is not None and begun.line != line:
+        comment = any(_COMMENT.search(text) for text in source.lines[begun.line : line])
+        hint = "; what follows ` #` is a comment" if comment else ""
+        return source.error(f"this is not YAML: {unclosed}{hint}", begun.line, begun.column)
+    if source.lines[line : line + 1] and source.lines[line][column : column + 1] == "\t":
+        return source.error("this is not YAML: a tab cannot indent; use spaces", line, column)
+    advice = next((text for part, text in _ADVICE if part in problem), problem)
+    return source.error(f"this is not YAML: {unclosed or advice}", line, column)
 
 
 def _check_characters(source: Source, text: str) -> None:
@@ -71,11 +87,6 @@ def _check_characters(source: Source, text: str) -> None:
     directive = _DIRECTIVE.search(text)
     if directive is not None:
         raise source.error("graph files have no %YAML or %TAG lines", *source.position(directive.start()))
-
-
-def _explain(problem: str) -> str:
-    advice = next((text for part, text in _ADVICE if part in problem), "")
-    return f"this is not YAML: {advice or problem}"
 
 
 class _Builder:
