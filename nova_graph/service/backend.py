@@ -28,6 +28,31 @@ class NewJob:
     inputs: dict[str, Json]
     idempotency_key: str = ""
     webhook_url: str = ""
+    seconds: float = 3600.0
+    """How long it may run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a job gives where every result was in the cache: nothing is left to run."""
+
+    files: tuple[File, ...]
+    events: tuple[str, ...]
+    """As in StoredEvent, the last one being `done`."""
+    cached: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How much there is to do; totals count since the store was made."""
+
+    queued: int
+    running: int
+    done: int
+    failed: int
+    cancelled: int
+    restarts: int = 0
+    """How often a worker had to be started again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +75,11 @@ class Job:
     attempts: int = 0
     position: int | None = None
     """Jobs before it in the queue, while it is queued."""
+    number: int = 0
+    """The how-manieth job it is since the store was made."""
+    cold: float = 0.0
+    """Seconds of its time that went into starting a worker for it."""
+    webhook_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +101,10 @@ class QueueFull(Exception):
 class Backend(Protocol):
     """Accepts jobs and keeps them until they are over, whatever happens to processes."""
 
-    async def submit(self, job: NewJob) -> Job:
+    async def submit(self, job: NewJob, answer: Answer | None = None) -> Job:
         """Accept a job; it is durable when this returns. The same owner and idempotency key give the same job.
 
-        Raises QueueFull.
+        With an `answer` it is done at once and no worker hears of it. Raises QueueFull.
         """
         ...
 
@@ -104,4 +134,20 @@ class Backend(Protocol):
 
     async def ready(self) -> bool:
         """Whether jobs would be run now."""
+        ...
+
+    async def unfinished(self, owner: str) -> int:
+        """Count the owner's jobs that are queued or running."""
+        ...
+
+    async def webhooks_due(self) -> tuple[Job, ...]:
+        """Return the jobs of all owners that have a webhook which was not told yet that they are over."""
+        ...
+
+    async def webhook_told(self, job_id: str) -> None:
+        """Note that a job's webhook needs no further call."""
+        ...
+
+    async def load(self) -> Load:
+        """Return how much there is to do."""
         ...
