@@ -217,4 +217,3 @@ def unfitting(name: str, words: Mapping[str, Json], options: tuple[Words, ...]) 
     wrong = misfits(words, options)
     takes = listed(list(dict.fromkeys(str(option.get("type", "other things")) for option in options)))
     return f"the input {name} may be {listed(wrong)}, and this takes {takes}"
-

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from typing import Final
 
 from engine.advice import warnings_about
-from engine.expression import WrongExpression, read_expression
+from engine.condition import read_expression
+from engine.expression import WrongExpression
 from engine.graph import Graph, GraphNode, When
 from engine.inputs import read_inputs
 from engine.problems import Problems, shown

@@ -86,7 +86,6 @@ class Types:
             self._outputs[key] = as_port(name, declaration.outputs[name].annotation)
         return self._outputs[key]
 
-
     def options(self, target: Target) -> tuple[Words, ...]:
         """Return which literals may stand at a target, one set of words for each type."""
         if target.words is not None:

@@ -174,6 +174,4 @@ class Chance(Node[Num]):
 
 def arithmetic() -> Registry:
     """Return a registry with all of them."""
-    return Registry(
-        [Number, Add, Sum, Scale, Text, Count, MakeToken, MakeCoin, UseToken, Tokens, Opened, Chance]
-    )
+    return Registry([Number, Add, Sum, Scale, Text, Count, MakeToken, MakeCoin, UseToken, Tokens, Opened, Chance])

@@ -115,9 +115,7 @@ outputs: {value: $d.value}
     assert errors(text.replace("value: 8", "value: 160")) == ["d.steps must be at most 150, got 160"]
     assert errors(text.replace("value: 8", "value: 1.5")) == ["a.else.value must be an integer, got 1.5"]
     wide = text.replace("default: 4", "default: 4, minimum: -5")
-    assert errors(wide) == [
-        "the input n allows more than d.seed does: minimum is -5, but it must be at least 0"
-    ]
+    assert errors(wide) == ["the input n allows more than d.seed does: minimum is -5, but it must be at least 0"]
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ class Drawn:
 
     def inputs(self) -> dict[str, st.SearchStrategy[dict[str, Json]]]:
         """Return, by node type, what its inputs may be."""
-        some = {
+        some: dict[str, st.SearchStrategy[dict[str, Json]]] = {
             "Number": st.fixed_dictionaries({"value": SMALL | st.just("$inputs.n")}),
             "Add": st.fixed_dictionaries({"left": self.whole, "right": self.whole}),
             "Sum": st.fixed_dictionaries({"items": st.lists(self.whole, max_size=4)}),
@@ -182,13 +182,67 @@ def shuffled(value: Json, chance: Random) -> Json:
 
 
 KEYS = st.sampled_from(
-    ["nova", "inputs", "nodes", "outputs", "type", "graph", "when", "else", "a", "b", "value", "left", "default"]
-    + ["minimum", "enum", "items", "token", "tokens", "steps", "seed", "description", "multipleOf", "maxLength"]
+    [
+        "nova",
+        "inputs",
+        "nodes",
+        "outputs",
+        "type",
+        "graph",
+        "when",
+        "else",
+        "a",
+        "b",
+        "value",
+        "left",
+        "default",
+        "minimum",
+        "enum",
+        "items",
+        "token",
+        "tokens",
+        "steps",
+        "seed",
+        "description",
+        "multipleOf",
+        "maxLength",
+    ]
 )
 LEAVES: st.SearchStrategy[Json] = st.sampled_from(
-    [1, 0, -1, True, None, 1.5, "", "$a.value", "$b.token", "$inputs.a", "$inputs.b", "Number", "Add", "Count", "Text"]
-    + ["UseToken", "MakeToken", "Tokens", "Token", "integer", "seed", "random", "null", "array", "string", "double"]
-    + ["$inputs.a > 0", "$", "$$", "inputs", [], {}]
+    [
+        1,
+        0,
+        -1,
+        True,
+        None,
+        1.5,
+        "",
+        "$a.value",
+        "$b.token",
+        "$inputs.a",
+        "$inputs.b",
+        "Number",
+        "Add",
+        "Count",
+        "Text",
+        "UseToken",
+        "MakeToken",
+        "Tokens",
+        "Token",
+        "integer",
+        "seed",
+        "random",
+        "null",
+        "array",
+        "string",
+        "double",
+        "$inputs.a > 0",
+        "$",
+        "$$",
+        "inputs",
+        [],
+        {},
+    ]
 )
 RUBBISH = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5))
 NODE = st.fixed_dictionaries(
@@ -203,7 +257,11 @@ NODE = st.fixed_dictionaries(
 )
 NAMES = st.sampled_from(["a", "b", "c", "a/add"])
 DECLARED = st.dictionaries(KEYS, RUBBISH, max_size=3) | st.fixed_dictionaries(
-    {"type": st.sampled_from(["integer", "number", "string", "boolean", "seed", "Token", "array", ["integer", "null"]])},
+    {
+        "type": st.sampled_from(
+            ["integer", "number", "string", "boolean", "seed", "Token", "array", ["integer", "null"]]
+        )
+    },
     optional={"default": LEAVES, "minimum": LEAVES, "enum": RUBBISH, "items": RUBBISH, "multipleOf": LEAVES},
 )
 NEARLY = st.fixed_dictionaries(

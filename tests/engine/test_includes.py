@@ -123,8 +123,7 @@ def test_nothing_from_a_switched_off_node_means_the_inner_default() -> None:
 
 def test_random_seeds_inside_are_drawn_once_for_each_include() -> None:
     text = graph(
-        "  a: {graph: parts/double, inputs: {value: 1}}\n"
-        "  b: {graph: parts/double, inputs: {value: 1, seed: random}}",
+        "  a: {graph: parts/double, inputs: {value: 1}}\n  b: {graph: parts/double, inputs: {value: 1, seed: random}}",
         "{a: $a.counted, b: $b.counted}",
     )
     result = bound(text, None, LIBRARY)
@@ -147,7 +146,9 @@ def test_bounds_inside_reach_the_inputs_outside() -> None:
 
 
 def test_mistakes_inside_are_shown_once_and_in_their_file() -> None:
-    opener = LibraryOpener({"bad.yaml": DOUBLE.replace("type: Count", "type: Cuont").replace("$add.value", "$add.valu")})
+    opener = LibraryOpener(
+        {"bad.yaml": DOUBLE.replace("type: Count", "type: Cuont").replace("$add.value", "$add.valu")}
+    )
     text = graph(
         "  a: {graph: bad, inputs: {value: 1}}\n  b: {graph: bad, inputs: {value: 1}}",
         "{value: $a.value}",
@@ -180,9 +181,7 @@ def test_includes_may_be_nested_but_not_without_end() -> None:
 
 def test_includes_that_double_at_every_level_are_bounded() -> None:
     files: dict[str, str | bytes] = {
-        f"g{level}": graph(
-            "".join(f"  n{part}: {{graph: g{level + 1}}}\n" for part in range(10)), "{value: $n0.value}"
-        )
+        f"g{level}": graph("".join(f"  n{part}: {{graph: g{level + 1}}}\n" for part in range(10)), "{value: $n0.value}")
         for level in range(10)
     }
     text = graph("  in: {graph: g0}", "{value: $in.value}")
@@ -201,8 +200,7 @@ def test_two_nodes_never_share_an_id() -> None:
 
 def test_conditions_inside_need_values_known_before_the_run() -> None:
     text = graph(
-        "  one: {type: Number, inputs: {value: 1}}\n"
-        "  chain: {graph: chain, inputs: {on: $one.value}}",
+        "  one: {type: Number, inputs: {value: 1}}\n  chain: {graph: chain, inputs: {on: $one.value}}",
         "{value: $one.value}",
     )
     chain = graph("  a: {type: MakeToken, when: $inputs.on > 0}", "{token: $a.token}", "{on: {type: integer}}")

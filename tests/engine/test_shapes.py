@@ -63,7 +63,9 @@ def ordered(result: Bound) -> bool:
     return True
 
 
-@pytest.mark.parametrize("graph", [chain(), chain(backwards=True), fan(), lattice()], ids=["chain", "back", "fan", "lattice"])
+@pytest.mark.parametrize(
+    "graph", [chain(), chain(backwards=True), fan(), lattice()], ids=["chain", "back", "fan", "lattice"]
+)
 def test_five_thousand_nodes_bind(graph: dict[str, Json]) -> None:
     result = bind(parse(graph), REGISTRY)
     nodes = graph["nodes"]
