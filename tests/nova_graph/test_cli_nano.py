@@ -1,0 +1,83 @@
+"""The installed command draws with the embedded model, remembers, and draws the same again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image as Pillow
+
+from nodes.pictures.record import read_metadata
+from tests.nova_graph.command import ROOT, Command, events
+
+GRAPH = str(ROOT / "graphs" / "default.yaml")
+WORDS = ["run", GRAPH, "--seed", "7", "--steps", "6", "--pag-scale", "2"]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    command: Command
+    told: list[dict[str, object]]
+    path: Path
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+    command = Command(tmp_path_factory.mktemp("nano"))
+    told = events(command.call(*WORDS, "--json", timeout=280).stdout)
+    pictures = told[-1]["pictures"]
+    assert isinstance(pictures, list)
+    return Drawn(command, told, command.folder / pictures[0]["path"])
+
+
+def states(told: list[dict[str, object]]) -> dict[object, object]:
+    return {each["node"]: each["event"] for each in told if each["event"] in ("cached", "finished")}
+
+
+def test_every_node_ran_and_the_sampler_told_its_steps(drawn: Drawn) -> None:
+    assert set(states(drawn.told).values()) == {"finished"}
+    steps = [each["step"] for each in drawn.told if each["event"] == "progress" and each["node"] == "sampler"]
+    assert steps[-1] == 6
+    assert steps == sorted(steps)  # type: ignore[type-var]
+
+
+def test_the_picture_tells_how_it_was_made(drawn: Drawn) -> None:
+    record = read_metadata(drawn.path.read_bytes())
+    assert record.seed == 7
+    assert record.inputs["steps"] == 6
+    assert "Steps: 6, Sampler: Euler a" in record.parameters
+    assert "PAG Scale: 2" in record.parameters
+    assert "Model: nova-nano" in record.parameters
+    assert str(Path.home()).encode() not in drawn.path.read_bytes()
+    assert str(ROOT).encode() not in drawn.path.read_bytes()
+    with Pillow.open(drawn.path) as picture:
+        assert picture.size == (128, 128)
+        assert len(set(picture.convert("RGB").tobytes())) > 50
+
+
+def test_only_what_an_edit_touches_runs_again_in_a_new_process(drawn: Drawn) -> None:
+    plan = drawn.command.call("plan", *WORDS[1:], "--face-denoise", "0.3").stdout
+    assert "2 nodes to run" in plan
+    again = states(events(drawn.command.call(*WORDS, "--json", "--no-face").stdout))
+    assert again["png"] == "finished"
+    assert [node for node, event in again.items() if event == "finished"] == ["png"]
+
+
+def test_the_same_run_is_a_full_hit_that_still_gives_the_picture(drawn: Drawn) -> None:
+    told = events(drawn.command.call(*WORDS, "--json").stdout)
+    assert set(states(told).values()) == {"cached"}
+    pictures = told[-1]["pictures"]
+    assert isinstance(pictures, list)
+    assert (drawn.command.folder / pictures[0]["path"]).read_bytes() == drawn.path.read_bytes()
+
+
+def test_rerun_verify_says_equal(drawn: Drawn) -> None:
+    told = drawn.command.call("rerun", str(drawn.path), "--verify", timeout=280).stdout
+    assert told.startswith("equal: the same pixels")
+
+
+def test_rerun_finds_the_results_of_the_first_run(drawn: Drawn) -> None:
+    told = events(drawn.command.call("rerun", str(drawn.path), "--json").stdout)
+    assert told[-1]["ran"] == 0
+    pictures = told[-1]["pictures"]
+    assert isinstance(pictures, list)
+    assert Path(pictures[0]["path"]).name.startswith("default-20")

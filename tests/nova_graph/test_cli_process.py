@@ -1,0 +1,210 @@
+"""The installed command, end to end, with nodes that need no model."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image as Pillow
+
+from tests.nova_graph.command import PAINTING, ROOT, Command, events
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    return Command(tmp_path)
+
+
+def test_a_run_saves_its_pictures_and_prints_only_their_paths(command: Command) -> None:
+    done = command.call("run", command.write(PAINTING), "--seed", "7", "--grey=200", "--set", "out=2")
+    paths = [command.folder / line for line in done.stdout.splitlines()]
+    assert [path.parent for path in paths] == [command.folder / "outputs"] * 2
+    assert [path.name.rpartition("-")[2] for path in paths] == ["seed7.png", "seed8.png"]
+    assert all(path.name.startswith("graph-20") for path in paths)
+    with Pillow.open(paths[0]) as picture:
+        assert picture.convert("RGB").getpixel((0, 0)) == (200, 200, 200)
+    assert "seed: 7" in done.stderr
+    assert "2 ran, 0 cached" in done.stderr
+
+
+def test_a_second_run_is_a_full_hit_and_overwrites_nothing(command: Command) -> None:
+    graph = command.write(PAINTING)
+    first = command.call("run", graph, "--seed", "7").stdout
+    again = command.call("run", graph, "--seed", "7", "--json").stdout
+    *_, done = events(again)
+    assert (done["ran"], done["cached"]) == (0, 2)
+    assert [each["event"] for each in events(again)] == ["planned", "cached", "cached", "done"]
+    pictures = done["pictures"]
+    assert isinstance(pictures, list)
+    assert pictures[0]["path"] != first.strip()
+    one, other = (command.folder / path for path in (first.strip(), pictures[0]["path"]))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_json_tells_every_step_and_carries_previews_if_asked(command: Command) -> None:
+    graph = command.write("nova: 1\nnodes: {w: {type: Wait, inputs: {steps: 3}}}\noutputs: {n: $w.value}\n")
+    told = events(command.call("run", graph, "--json", "--previews", "--no-cache").stdout)
+    assert [each["event"] for each in told] == ["planned", "started", *["progress"] * 3, "finished", "done"]
+    assert told[2] == {**told[2], "node": "w", "type": "Wait", "step": 1, "total": 3, "preview": "c21hbGw="}
+    assert told[-1]["pictures"] == []
+
+
+def test_a_plan_says_why(command: Command) -> None:
+    graph = command.write(PAINTING)
+    assert command.call("plan", graph, "--seed", "7").stdout.count("never run before") == 2
+    command.call("run", graph, "--seed", "7")
+    again = command.call("plan", graph, "--seed", "7").stdout
+    assert "cached (disk)" in again
+    assert "0 nodes to run of 2" in again
+    changed = command.call("plan", graph, "--seed", "7", "--grey", "9").stdout
+    assert "paint changed upstream" in changed
+    assert "grey" in changed
+    assert "2 nodes to run of 2" in changed
+
+
+def test_check_shows_every_mistake_with_its_place(command: Command) -> None:
+    graph = command.write(
+        "nova: 1\nnodes:\n  a: {type: Pluss}\n  b: {type: Plus, inputs: {left: 1, right: 101}}\noutputs: {n: $b.valu}\n"
+    )
+    told = command.call("check", graph, code=2).stderr
+    for place in ("graph.yaml:3:13", "graph.yaml:4:44", "graph.yaml:5:14"):
+        assert place in told
+    assert "3 errors. Nothing was run." in told
+    assert not (command.folder / "cache" / "results").exists()
+
+
+def test_check_is_content_with_a_good_graph(command: Command) -> None:
+    assert command.call("check", command.write(PAINTING)).stdout == "graph.yaml: 2 nodes, no errors\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["run", "nowhere.yaml"], 2, "there is no graph file nowhere.yaml"),
+        (["run", "grap.yaml"], 2, "did you mean graph.yaml?"),
+        (["run", "graph.yaml", "--gray", "1"], 2, "no input for --gray; did you mean --grey?"),
+        (["run", "graph.yaml", "--grey", "999"], 2, "--grey must be at most 255, got 999"),
+        (["run", "--grey", "9", "graph.yaml"], 2, "--grey is not expected here"),
+        (["run", "graph.yaml", "--out", "graph.yaml"], 2, "cannot be written to graph.yaml"),
+        (["nodes", "Plu"], 2, "there is no node type Plu; did you mean Plus?"),
+        (["rerun", "graph.yaml"], 3, "graph.yaml is not a PNG, JPEG or WebP picture"),
+        (["rerun", "nowhere.png"], 2, "nowhere.png cannot be read"),
+        (["frobnicate"], 2, "No such command"),
+    ],
+)
+def test_mistakes_are_one_message_and_an_exit_code(command: Command, words: list[str], code: int, message: str) -> None:
+    command.write(PAINTING)
+    done = command.call(*words, code=code)
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("node", "code", "message"),
+    [
+        ("{type: Break, inputs: {left: 1}}", 1, "n (Break) failed: ZeroDivisionError"),
+        ("{type: Break, inputs: {left: 1, refuse: true}}", 3, "the weights are no weights\n  Get others."),
+        ("{type: Named, inputs: {weights: /nowhere.safetensors}}", 3, "nowhere.safetensors"),
+    ],
+)
+def test_failures_have_their_exit_codes(command: Command, node: str, code: int, message: str) -> None:
+    graph = command.write(f"nova: 1\nnodes:\n  n: {node}\noutputs: {{n: $n.value}}\n")
+    assert message in command.call("run", graph, code=code).stderr
+    last = events(command.call("run", graph, "--json", code=code).stdout)[-1]
+    assert last["event"] == "error"
+    assert last["exit"] == code
+
+
+def test_traceback_shows_where_an_error_came_from(command: Command) -> None:
+    graph = command.write("nova: 1\nnodes: {n: {type: Break, inputs: {left: 1}}}\noutputs: {n: $n.value}\n")
+    process = command.begin("run", graph, "--traceback")
+    _, told = process.communicate(timeout=60)
+    assert "Traceback" in told
+    assert "drill.py" in told
+
+
+def test_ctrl_c_stops_between_steps_and_keeps_what_was_done(command: Command) -> None:
+    graph = command.write(
+        "nova: 1\nnodes:\n  a: {type: Plus, inputs: {left: 1}}\n"
+        "  w: {type: Wait, inputs: {steps: 100000}}\noutputs: {a: $a.value, w: $w.value}\n"
+    )
+    process = command.begin("run", graph, "--json")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"progress"' in line:
+            break
+    process.send_signal(signal.SIGINT)
+    told, warned = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Stopping after this step" in warned
+    *_, done, error = events(told)
+    assert (done["event"], done["outcome"]) == ("done", "cancelled")
+    assert error["exit"] == 130
+    assert "cached (disk)" in command.call("plan", graph).stdout
+
+
+def test_a_second_ctrl_c_ends_at_once(command: Command) -> None:
+    graph = command.write(
+        "nova: 1\nnodes: {w: {type: Wait, inputs: {steps: 100000, stubborn: true}}}\noutputs: {w: $w.value}\n"
+    )
+    process = command.begin("run", graph)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "started" in line:
+            process.send_signal(signal.SIGINT)
+        if "Stopping" in line:
+            process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+
+
+def test_help_lists_the_inputs_of_the_graph(command: Command) -> None:
+    told = command.call("run", command.write(PAINTING), "--help").stdout
+    assert "A grey picture." in told
+    assert "--grey INTEGER" in told
+    assert "How light." in told
+    assert "0 to 255; default: 7" in told
+    assert "--out DIR" in told
+
+
+def test_the_cache_can_be_looked_at_checked_and_cleared(command: Command) -> None:
+    command.call("run", command.write(PAINTING), "--seed", "7")
+    assert "2 results" in command.call("cache", "size").stdout
+    assert "Serializer" in command.call("cache", "list").stdout
+    assert "2 results, all whole" in command.call("cache", "verify").stdout
+    damaged = next((command.folder / "cache" / "results").rglob("*.safetensors"))
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    assert "1 damaged" in command.call("cache", "verify", code=1).stdout
+    assert "2 results deleted" in command.call("cache", "clear").stdout
+    assert "0 results" in command.call("cache", "size").stdout
+
+
+def test_models_lists_and_notes_what_is_there(command: Command) -> None:
+    assert "nova-nano" in command.call("models").stdout
+    nano = next((ROOT / "nodes").rglob("nova-nano.safetensors"))
+    assert "tiny (checkpoint) is in" in command.call("models", "add", "tiny", str(nano)).stdout
+    assert "tiny" in command.call("models", "verify").stdout
+    assert "no longer" in command.call("models", "remove", "tiny").stdout
+    assert "gone.safetensors" in command.call("models", "add", "x", "gone.safetensors", code=3).stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["check", "graph.yaml"], ["plan", "graph.yaml"], ["nodes"], ["schema"]])
+def test_nothing_heavy_is_imported_before_a_run(command: Command, words: list[str]) -> None:
+    command.write(PAINTING)
+    program = (
+        "import sys\nfrom nova_graph.__main__ import main\n"
+        f"sys.argv = ['nova-graph', *{words!r}]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "heavy = {'torch', 'diffusers', 'transformers', 'modal', 'numpy', 'PIL'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=command.folder,
+        env={**command.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.splitlines()[-1] == "[]"
