@@ -45,23 +45,36 @@ class _Checker:
         self.problems = problems
         self.wires = WireChecker(flat, types, problems)
         self.words: dict[InputKey, Words] = {}
+        self.narrowed: dict[tuple[int, str], Words] = {}
 
     def check(self) -> None:
+        """Check each file once, however often it is included: nothing here depends on where it is used."""
+        first = {id(scope.graph): scope for scope in reversed(self.flat.scopes)}
+        once = set(map(id, first.values()))
         for scope in self.flat.scopes:
-            self.declared(scope)
+            if id(scope) in once:
+                self.declared(scope)
         for member in self.flat.members():
-            if isinstance(member, FlatNode):
-                self.node(member)
-            else:
-                self.include(member)
-            if member.written.when is not None:
-                self.when(member.written.when, member)
-            self.otherwise(member)
+            if id(member.scope) in once:
+                self.member(member)
         for scope in self.flat.scopes:
-            self.outputs(scope)
+            if id(scope) in once:
+                self.outputs(scope)
         for scope in reversed(self.flat.scopes):
             for declared in scope.graph.inputs.values():
-                self.words[scope.prefix, declared.name] = self.narrow(scope, declared)
+                key = (id(scope.graph), declared.name)
+                if key not in self.narrowed:
+                    self.narrowed[key] = self.narrow(first[id(scope.graph)], declared)
+                self.words[scope.prefix, declared.name] = self.narrowed[key]
+
+    def member(self, member: Owner) -> None:
+        if isinstance(member, FlatNode):
+            self.node(member)
+        else:
+            self.include(member)
+        if member.written.when is not None:
+            self.when(member.written.when, member)
+        self.otherwise(member)
 
     def declared(self, scope: Scope) -> None:
         for declared in scope.graph.inputs.values():
@@ -100,7 +113,7 @@ class _Checker:
         port = as_port(declared.name, self.types.annotation(declared.words))
         words = declared.words if set(declared.types) <= set(LITERAL_TYPES) else None
         name = f"{include.written.id}.{declared.name}"
-        return Target(name, port, words, (include.inner.prefix, declared.name))
+        return Target(name, port, words, include.inner.graph)
 
     def when(self, when: When, member: Owner) -> None:
         declared = member.scope.graph.inputs
@@ -145,12 +158,16 @@ class _Checker:
         """Return an input's words with the bounds of the ports it feeds; note where it allows more than they do."""
         words = declared.words
         before = len(self.problems)
-        ports: set[int] = set()
+        seen: set[tuple[int, str]] = set()
         for target in self.wires.feeds.get((scope.prefix, declared.name), ()):
-            if target.inner is None and id(target.port) in ports:
+            key = (id(target.inner_graph or target.port), target.port.name)
+            if key in seen:
                 continue
-            ports.add(id(target.port))
-            options = input_options(self.words[target.inner]) if target.inner else self.types.options(target)
+            seen.add(key)
+            inner = target.inner_graph
+            options = self.types.options(target)
+            if inner is not None:
+                options = input_options(self.narrowed.get((id(inner), target.port.name), target.words or {}))
             for fault in widened(declared.words, options):
                 message = f"the input {declared.name} allows more than {target.name} does: {fault}"
                 self.problems.add(message, declared.tree)

@@ -10,7 +10,7 @@ from engine.wires import NAME
 from engine.words import LITERAL_TYPES, NUMERIC, SIZES, Refused, Words, settle, types_of
 
 WORDS: Final = ("type", "default", "description", *NUMERIC, "enum", *SIZES, "items")
-MAX_CHOICES: Final = 1000
+MAX_CHOICES: Final = 200
 """Values in one `enum`."""
 
 
@@ -20,6 +20,7 @@ def read_inputs(section: dict[str, Tree], problems: Problems) -> dict[str, Graph
     for name, tree in section.items():
         if not NAME.fullmatch(name):
             problems.add(f"{shown(name)} cannot be an input's name: use letters, digits and _ (at most 64)", tree.name)
+            continue
         declared = _Declaration(name, tree, problems).read()
         if declared is not None:
             inputs[name] = declared

@@ -102,10 +102,12 @@ class _Reader:
         for name, tree in section.items():
             if name == "inputs":
                 self.problems.add("a node cannot be called inputs: $inputs.name means a graph input", tree.name)
-            elif not NODE_ID.fullmatch(name):
+                continue
+            if not NODE_ID.fullmatch(name):
                 self.problems.add(
                     f"{shown(name)} cannot be a node's id: use letters, digits, _ and - (at most 64)", tree.name
                 )
+                continue
             node = self.node(name, tree)
             if node is not None:
                 nodes[name] = node
@@ -158,6 +160,7 @@ class _Reader:
         for name, tree in section.items():
             if not NAME.fullmatch(name):
                 self.problems.add(f"{shown(name)} cannot be an output's name: use letters, digits and _", tree.name)
+                continue
             wire = read_wire(tree, self.problems)
             if isinstance(wire, FromNode | FromInput):
                 outputs[name] = wire

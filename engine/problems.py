@@ -61,6 +61,9 @@ class Problems:
 
     def add(self, message: str, place: Placed | None = None) -> None:
         """Add a problem; without a text to point at, the message begins with the path."""
+        if len(self._found) >= LISTED:
+            self._more += 1
+            return
         span = place.span if place is not None else None
         if place is not None and span is None and place.path:
             message = f"{place.path}: {message}"

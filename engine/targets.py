@@ -7,6 +7,7 @@ from typing import Any, Union
 from pydantic.fields import FieldInfo
 
 from engine.declaration import Declaration, InputPort, is_value_type
+from engine.graph import Graph
 from engine.narrow import input_options, port_options
 from engine.registry import Registry
 from engine.values import Value
@@ -29,13 +30,13 @@ InputKey = tuple[str, str]
 class Target:
     """Where a wire ends: its name for messages and its type as a port.
 
-    For an input of an included graph, `words` is its declaration (None for port types) and `inner` says which it is.
+    For an input of an included graph, `words` is its declaration (None for port types) and `inner_graph` is that graph.
     """
 
     name: str
     port: InputPort
     words: Words | None = None
-    inner: InputKey | None = None
+    inner_graph: Graph | None = None
 
 
 class Types:

@@ -12,6 +12,9 @@ Words = dict[str, Json]
 SEED_MAX: Final = 2**64 - 1
 """Seeds are unsigned 64-bit numbers."""
 
+MAX_ITEMS: Final = 10_000
+"""Items in a list that is given as an input."""
+
 RANDOM: Final = "random"
 """The word that asks for a new seed."""
 
@@ -94,6 +97,7 @@ def _settle_seed(words: Mapping[str, Json], value: Json) -> Json:
 
 
 def _settle_items(words: Mapping[str, Json], value: list[Json]) -> Json:
+    _check_size({"maxItems": MAX_ITEMS}, len(value), "Items", "items")
     _check_size(words, len(value), "Items", "items")
     items = words.get("items")
     if not isinstance(items, dict):

@@ -179,6 +179,24 @@ def test_includes_may_be_nested_but_not_without_end() -> None:
     assert messages(text, None, nested(17)) == ["graphs include one another more than 16 deep"]
 
 
+def test_a_file_that_fits_at_one_depth_and_not_at_another() -> None:
+    deep = nested(15)
+    outer = graph(
+        "  in: {graph: parts/double.yaml, inputs: {value: $inputs.n}}",
+        "{value: $in.value}",
+        "{n: {type: integer, default: 1}}",
+    )
+    files = {**deep.graphs, "parts/double.yaml": DOUBLE, "outer": outer, "g15": outer}
+    text = graph("  a: {graph: outer}\n  b: {graph: g0}", "{value: $a.value}")
+    assert messages(text, None, LibraryOpener(files)) == ["graphs include one another more than 16 deep"]
+
+
+def test_a_file_included_thousands_of_times_is_checked_once() -> None:
+    names = "".join(f"  n{index}: {{graph: parts/double, inputs: {{value: $inputs.n}}}}\n" for index in range(3000))
+    text = graph(names, "{value: $n0.value}", "{n: {type: integer, default: 3}}")
+    assert len(bound(text, None, LIBRARY).nodes) == 6000
+
+
 def test_includes_that_double_at_every_level_are_bounded() -> None:
     files: dict[str, str | bytes] = {
         f"g{level}": graph("".join(f"  n{part}: {{graph: g{level + 1}}}\n" for part in range(10)), "{value: $n0.value}")
