@@ -98,13 +98,17 @@ class QueueFull(Exception):
         self.retry_after = retry_after
 
 
+class StoreFull(Exception):
+    """Nothing can be kept now: the disk is full, or what may be kept is used up. The message may be shown."""
+
+
 class Backend(Protocol):
     """Accepts jobs and keeps them until they are over, whatever happens to processes."""
 
     async def submit(self, job: NewJob, answer: Answer | None = None) -> Job:
         """Accept a job; it is durable when this returns. The same owner and idempotency key give the same job.
 
-        With an `answer` it is done at once and no worker hears of it. Raises QueueFull.
+        With an `answer` it is done at once and no worker hears of it. Raises QueueFull, StoreFull.
         """
         ...
 
