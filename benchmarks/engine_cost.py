@@ -5,7 +5,7 @@ import time
 import tracemalloc
 from dataclasses import dataclass
 
-from benchmarks.trivial import SHAPES, Tree, trivial
+from benchmarks.trivial import SHAPES, Tree, carrying_chain, trivial
 from engine.bind import bind
 from engine.bound import Bound
 from engine.cache import Cache
@@ -13,6 +13,7 @@ from engine.execute import execute
 from engine.memory import Memory
 from engine.parse import parse
 from engine.plan import make_plan
+from engine.registry import Registry
 from engine.services import Services
 
 SIZES = (10, 100, 1000, 5000)
@@ -35,21 +36,22 @@ class Cost:
 
 def measure() -> list[Cost]:
     """Measure every shape at every size."""
-    return [_cost(shape, size) for shape in SHAPES for size in SIZES]
+    registry = trivial()
+    return [_cost(shape, size, registry) for shape in SHAPES for size in SIZES]
 
 
-def _cost(shape: str, size: int) -> Cost:
+def _cost(shape: str, size: int, registry: Registry) -> Cost:
     tree = SHAPES[shape](size)
     nodes = len(tree["nodes"]) if isinstance(tree["nodes"], dict) else 0
-    rows = [_once(tree) for _ in range(REPEATS)]
+    rows = [_once(tree, registry) for _ in range(REPEATS)]
     check, cold, cached = (min(column) / nodes * 1e6 for column in zip(*rows, strict=True))
     return Cost(shape, nodes, check, cold, cached)
 
 
-def _once(tree: Tree) -> tuple[float, float, float]:
+def _once(tree: Tree, registry: Registry) -> tuple[float, float, float]:
     gc.collect()
     began = time.perf_counter()
-    bound = bind(parse(tree), trivial(), {})
+    bound = bind(parse(tree), registry, {})
     checked = time.perf_counter()
     services = _services()
     first = time.perf_counter()
@@ -68,8 +70,8 @@ def _services() -> Services:
 
 
 def peak_memory(size: int) -> float:
-    """Return the peak of Python's memory in MiB while a chain of this many nodes runs, beyond the graph itself."""
-    bound = bind(parse(SHAPES["chain"](size)), trivial(), {})
+    """Return the peak of Python's memory in MiB while a chain of nodes runs that make 64 KiB each."""
+    bound = bind(parse(carrying_chain(size)), trivial(), {})
     services = Services(cache=Cache(Memory(1 << 20), None, lambda _: None))
     plan = make_plan(bound, services)
     tracemalloc.start()

@@ -1,6 +1,10 @@
 """Graphs of nodes that do nothing worth mentioning, so that only the engine is measured."""
 
-from engine import Context, Json, Node, Output, Registry
+from dataclasses import dataclass
+
+from engine import Context, Json, Node, Output, Registry, Value
+
+BLOCK = 64 * 1024
 
 
 class Number(Output):
@@ -29,6 +33,29 @@ class Increment(Node[Number]):
         return Number(value=self.value + 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Block(Value):
+    """Some bytes."""
+
+    data: bytes
+
+
+class Carried(Output):
+    """One block."""
+
+    block: Block
+
+
+class Carry(Node[Carried]):
+    """Make 64 KiB of its own out of what came before."""
+
+    before: Block | None = None
+
+    def run(self, ctx: Context) -> Carried:
+        """Return a new block."""
+        return Carried(block=Block(bytes(BLOCK)))
+
+
 class Join(Node[Number]):
     """Add two numbers."""
 
@@ -52,7 +79,7 @@ class Total(Node[Number]):
 
 def trivial() -> Registry:
     """Return a registry with the trivial nodes."""
-    return Registry([Start, Increment, Join, Total])
+    return Registry([Start, Increment, Join, Total, Carry])
 
 
 Tree = dict[str, Json]
@@ -92,6 +119,14 @@ def _crossing(row: int, column: int) -> Tree:
     above = f"$n{row - 1}_{column}.value" if row else 1
     left = f"$n{row}_{column - 1}.value" if column else 1
     return {"type": "Join", "inputs": {"left": left, "right": above}}
+
+
+def carrying_chain(size: int) -> Tree:
+    """Put one node after the other, each with a block of its own."""
+    nodes: Tree = {"n0": {"type": "Carry"}}
+    for index in range(1, size):
+        nodes[f"n{index}"] = {"type": "Carry", "inputs": {"before": f"$n{index - 1}.block"}}
+    return {"nova": 1, "nodes": nodes, "outputs": {"block": f"$n{size - 1}.block"}}
 
 
 def _document(nodes: Tree, last: str) -> Tree:

@@ -186,6 +186,8 @@ class _Execution:
             if self._over.wait(patience):
                 return
             with self._changed:
+                if self._over.is_set():
+                    return
                 waiting = self._can_take()
                 patience = PATIENCE if waiting else min(patience * 1.5, 0.02)
                 if waiting and self._begun == seen:
@@ -209,9 +211,9 @@ class _Execution:
 
     def _join(self) -> None:
         self._over.set()
-        if self._pacer is not None:
-            self._pacer.join()
-        for worker in self._workers:
+        with self._changed:
+            workers = self._workers
+        for worker in workers:
             worker.join()
 
     def _stop(self, error: BaseException) -> None:
