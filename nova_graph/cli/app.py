@@ -23,7 +23,7 @@ GraphFile = Annotated[
 Picture = Annotated[Path | None, typer.Argument(metavar="IMAGE [--any-input VALUE]...", help="A picture of ours.")]
 Help = Annotated[bool, typer.Option("--help", "-h", help="Show this, and the inputs of GRAPH.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set an input by its name.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda or mps; empty lets the machine decide.", show_default=False)]
+Device = Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda or mps.", show_default=False)]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the pictures.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print events as NDJSON, one object a line.")]
 Previews = Annotated[bool, typer.Option("--previews", help="With --json: pictures of work in progress, as base64.")]
@@ -165,6 +165,13 @@ def schema(
     _perform(lambda: print_schema(graph), traceback)
 
 
+@app.command("help")
+def show_help(ctx: typer.Context) -> None:
+    """Show the commands, as --help does."""
+    if ctx.parent is not None:
+        sys.stdout.write(f"{ctx.parent.get_help()}\n")
+
+
 @cache.command("size")
 def cache_size(traceback: Traceback = False) -> None:
     """Say where the results are and how large."""
@@ -249,7 +256,7 @@ def _given(
     from nova_graph.cli.opening import Given
 
     if help_ or path is None:
-        sys.stdout.write(ctx.get_help())
+        sys.stdout.write(f"{ctx.get_help()}\n\n")
         if path is None or not is_graph:
             raise typer.Exit(0 if help_ else 2)
         shown = Given(path)

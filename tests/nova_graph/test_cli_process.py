@@ -1,5 +1,6 @@
 """The installed command, end to end, with nodes that need no model."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image as Pillow
+from PIL.PngImagePlugin import PngInfo
 
 from tests.nova_graph.command import PAINTING, ROOT, Command, events
 
@@ -208,3 +210,82 @@ def test_nothing_heavy_is_imported_before_a_run(command: Command, words: list[st
         check=True,
     )
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_show_draws_a_graph_that_still_lacks_inputs(command: Command) -> None:
+    graph = command.write(
+        "nova: 1\ninputs: {file: {type: string}, seed: {type: seed, default: random}}\n"
+        "nodes:\n  l: {type: LoadImage, inputs: {picture: $inputs.file}}\n"
+        "  p: {type: Paint, inputs: {seed: $inputs.seed}}\noutputs: {a: $l.image, b: $p.image}\n"
+    )
+    assert command.call("show", graph).stdout.startswith("flowchart LR\n")
+    assert command.call("show", graph, "--out", "graph.svg").stdout == "graph.svg\n"
+    drawn = (command.folder / "graph.svg").read_text()
+    assert "picture &lt;file&gt;" in drawn
+    assert "seed random" in drawn
+    assert "seed 5" in command.call("show", graph, "--svg", "--seed", "5").stdout
+
+
+def test_schema_is_that_of_graphs_or_of_one_graph(command: Command) -> None:
+    assert "Plus" in json.loads(command.call("schema").stdout)["$defs"]
+    inputs = json.loads(command.call("schema", command.write(PAINTING)).stdout)
+    assert inputs["properties"]["grey"] == {
+        "type": "integer",
+        "default": 7,
+        "description": "How light.",
+        "minimum": 0,
+        "maximum": 255,
+    }
+
+
+def test_rerun_needs_only_the_picture(command: Command) -> None:
+    path = command.call("run", command.write(PAINTING), "--seed", "7", "--grey", "9").stdout.strip()
+    (command.folder / "graph.yaml").unlink()
+    again = command.call("rerun", path).stdout.strip()
+    assert (command.folder / again).read_bytes() == (command.folder / path).read_bytes()
+    assert command.call("rerun", path, "--verify").stdout.startswith("equal: the same pixels")
+    changed = command.call("rerun", path, "--grey", "200").stdout.strip()
+    with Pillow.open(command.folder / changed) as picture:
+        assert picture.convert("RGB").getpixel((0, 0)) == (200, 200, 200)
+    assert "takes no inputs" in command.call("rerun", path, "--verify", "--grey", "1", code=2).stderr
+
+
+def test_rerun_verify_says_how_far_apart_pixels_are(command: Command) -> None:
+    record = {
+        "program": "nova-graph 0.0.1",
+        "graph": {
+            "nova": 1,
+            "nodes": {
+                "paint": {"type": "Paint", "inputs": {"grey": 10}},
+                "png": {"type": "Serializer", "inputs": {"image": "$paint.image"}},
+            },
+            "outputs": {"file": "$png.file"},
+        },
+        "inputs": {},
+        "assets": [],
+        "environment": "abacus|float8",
+        "key": "",
+        "pixels": "0" * 64,
+        "width": 16,
+        "height": 8,
+        "index": 0,
+        "seeds": [0],
+    }
+    info = PngInfo()
+    info.add_text("nova_graph", json.dumps(record))
+    Pillow.new("RGB", (16, 8), (13, 13, 13)).save(command.folder / "old.png", pnginfo=info)
+    told = command.call("rerun", "old.png", "--verify", code=1).stdout
+    assert "different" in told
+    assert "mean difference 3.000 of 255" in told
+    assert "environment then: abacus, float8" in told
+
+
+def test_a_picture_may_not_include_files(command: Command) -> None:
+    path = command.call("run", command.write(PAINTING), "--seed", "7").stdout.strip()
+    with Pillow.open(command.folder / path) as picture:
+        record = json.loads(picture.info["nova_graph"])
+        record["graph"]["nodes"]["paint"] = {"graph": "graph.yaml"}
+        info = PngInfo()
+        info.add_text("nova_graph", json.dumps(record))
+        picture.save(command.folder / "bad.png", pnginfo=info)
+    assert "includes other files" in command.call("rerun", "bad.png", code=3).stderr

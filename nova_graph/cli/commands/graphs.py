@@ -2,12 +2,14 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.values import Json
+from engine.words import RANDOM, Words, types_of
 from nova_graph.cli.exits import UsageError
-from nova_graph.cli.opening import Given, given_inputs, open_graph, open_runtime
+from nova_graph.cli.opening import Given, declared_inputs, given_inputs, open_graph, open_runtime
 from nova_graph.cli.summary import told
 
 if TYPE_CHECKING:
@@ -62,7 +64,10 @@ def show_graph(given: Given, form: str, out: Path | None) -> None:
 
     with open_runtime(on_disk=False) as runtime:
         graph = open_graph(given.path, runtime)
-        diagram = diagram_of(graph.bind(given_inputs(graph, given)), given.path.name)
+        declared = declared_inputs(graph)
+        inputs = {**_placeholders(declared), **given_inputs(graph, given)}
+        random = {name: RANDOM for name, words in declared.items() if inputs.get(name, words.get("default")) == RANDOM}
+        diagram = diagram_of(graph.bind(inputs), given.path.name, random)
     text = svg_text(diagram) if form == "svg" else mermaid_text(diagram)
     if out is None:
         sys.stdout.write(text)
@@ -72,6 +77,15 @@ def show_graph(given: Given, form: str, out: Path | None) -> None:
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror}") from error
     sys.stdout.write(f"{out}\n")
+
+
+def _placeholders(inputs: Mapping[str, Words]) -> dict[str, Json]:
+    """Return something to draw for texts that a run would have to be given."""
+    return {
+        name: f"<{name}>"
+        for name, words in inputs.items()
+        if "default" not in words and types_of(words) == ("string",) and "enum" not in words
+    }
 
 
 def count(number: int, noun: str) -> str:

@@ -1,6 +1,6 @@
 """What there is to draw of a graph: cards for nodes, wires for references."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from engine.bound import Binding, Bound, BoundNode, Literal, Reference, Several
@@ -42,15 +42,18 @@ class Diagram:
     wires: tuple[Wire, ...]
 
 
-def diagram_of(bound: Bound, title: str) -> Diagram:
-    """Return the cards and wires of a graph whose includes are expanded; its outputs are cards at the end."""
+def diagram_of(bound: Bound, title: str, unsettled: Mapping[str, str] | None = None) -> Diagram:
+    """Return the cards and wires of a graph whose includes are expanded; its outputs are cards at the end.
+
+    `unsettled` has, for graph inputs whose value says nothing, such as a random seed, what to write instead.
+    """
     types = {
         (node.id, port.name): type_name(port.annotation)
         for node in bound.nodes
         for port in node.declaration.outputs.values()
     }
     wires = [wire for node in bound.nodes for wire in _wires(node, types)]
-    cards = [_card(node, wires) for node in bound.nodes]
+    cards = [_card(node, wires, unsettled or {}) for node in bound.nodes]
     for name, reference in bound.outputs.items():
         card = Card(f"outputs.{name}", "", (name,), (), ())
         cards.append(card)
@@ -74,10 +77,10 @@ def _references(binding: Binding) -> list[Reference]:
     return []
 
 
-def _card(node: BoundNode, wires: list[Wire]) -> Card:
+def _card(node: BoundNode, wires: list[Wire], unsettled: Mapping[str, str]) -> Card:
     wired = {wire.input: None for wire in wires if wire.target == node.id}
     literals = [
-        f"{port} {_short(binding.value)}"
+        f"{port} {_short(unsettled.get(binding.origin or '', binding.value))}"
         for port, binding in node.bindings.items()
         if isinstance(binding, Literal) and binding.value is not None
     ]

@@ -33,7 +33,7 @@ _STYLE = """
     .card { fill: #ffffff; stroke: #cfd6e1 }
     .head { fill: #eef2f8 }
     .end { fill: #1f2937 }
-    .end-name { fill: #ffffff; font-weight: 600 }
+    .end-name { fill: #ffffff; font-weight: 600; text-anchor: middle }
     .wire { fill: none; stroke-width: 2; stroke-linecap: round; opacity: 0.85 }
 """
 
@@ -109,7 +109,8 @@ def _end(place: Place, card: Card) -> Iterator[str]:
         f'<rect class="end" x="{place.x:.1f}" y="{place.y:.1f}" width="{place.width:.1f}" '
         f'height="{place.height:.1f}" rx="{place.height / 2:.1f}"/>'
     )
-    yield f'<text class="end-name" x="{place.x + 17:.1f}" y="{place.middle + 4:.1f}">{escape(card.inputs[0])}</text>'
+    middle = place.x + place.width / 2
+    yield f'<text class="end-name" x="{middle:.1f}" y="{place.middle + 4:.1f}">{escape(card.inputs[0])}</text>'
 
 
 def _dot(x: float, y: float, colour: str) -> str:
