@@ -2,13 +2,14 @@
 
 # ruff: noqa: PLR0913, PLR0917 - the parameters of a command are its options.
 
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from nova_graph.cli.groups import cache, models
+from nova_graph.cli.performing import Traceback, perform
 
 if TYPE_CHECKING:
     from nova_graph.cli.ndjson import Lines
@@ -28,8 +29,6 @@ Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the pictures.
 AsJson = Annotated[bool, typer.Option("--json", help="Print events as NDJSON, one object a line.")]
 Previews = Annotated[bool, typer.Option("--previews", help="With --json: pictures of work in progress, as base64.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache folder.")]
-Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an error came from; so does NOVA_DEBUG=1.")]
-
 OUTPUTS = Path("outputs")
 
 app = typer.Typer(
@@ -41,8 +40,6 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": _HELP_NAMES},
 )
-cache = typer.Typer(help="Results of earlier runs: size, list, clear, verify.", no_args_is_help=True)
-models = typer.Typer(help="Weights: what is found where, and models.lock.", invoke_without_command=True)
 app.add_typer(cache, name="cache")
 app.add_typer(models, name="models")
 
@@ -65,7 +62,7 @@ def run(
 
     given = _given(ctx, graph, settings, help_, traceback)
     lines = _lines(previews) if json else None
-    _perform(lambda: run_graph(given, RunOptions(out, device, not no_cache), lines), traceback, lines)
+    perform(lambda: run_graph(given, RunOptions(out, device, not no_cache), lines), traceback, lines)
 
 
 @app.command(context_settings=_OPEN, options_metavar="")
@@ -80,7 +77,7 @@ def check(
     from nova_graph.cli.commands.graphs import check_graph
 
     given = _given(ctx, graph, settings, help_, traceback)
-    _perform(lambda: check_graph(given), traceback)
+    perform(lambda: check_graph(given), traceback)
 
 
 @app.command(context_settings=_OPEN, options_metavar="")
@@ -97,7 +94,7 @@ def plan(
     from nova_graph.cli.commands.graphs import plan_graph
 
     given = _given(ctx, graph, settings, help_, traceback)
-    _perform(lambda: plan_graph(given, device, as_json=json), traceback)
+    perform(lambda: plan_graph(given, device, as_json=json), traceback)
 
 
 @app.command(context_settings=_OPEN, options_metavar="")
@@ -115,7 +112,7 @@ def show(
 
     given = _given(ctx, graph, settings, help_, traceback)
     form = "svg" if svg or (out is not None and out.suffix == ".svg") else "mermaid"
-    _perform(lambda: show_graph(given, form, out), traceback)
+    perform(lambda: show_graph(given, form, out), traceback)
 
 
 @app.command(context_settings=_OPEN, options_metavar="")
@@ -137,9 +134,9 @@ def rerun(
 
     given = _given(ctx, image, settings, help_, traceback, is_graph=False)
     if verify:
-        _perform(lambda: verify_picture(given, device), traceback)
+        perform(lambda: verify_picture(given, device), traceback)
     lines = _lines(previews=False) if json else None
-    _perform(lambda: rerun_picture(given, RunOptions(out, device, not no_cache), lines), traceback, lines)
+    perform(lambda: rerun_picture(given, RunOptions(out, device, not no_cache), lines), traceback, lines)
 
 
 @app.command()
@@ -151,7 +148,7 @@ def nodes(
     """List the node types, or describe one."""
     from nova_graph.cli.commands.nodes import list_nodes
 
-    _perform(lambda: list_nodes(name, as_markdown=markdown), traceback)
+    perform(lambda: list_nodes(name, as_markdown=markdown), traceback)
 
 
 @app.command()
@@ -162,7 +159,7 @@ def schema(
     """Print the JSON Schema of graph files, for editors; or of a graph's inputs."""
     from nova_graph.cli.commands.graphs import print_schema
 
-    _perform(lambda: print_schema(graph), traceback)
+    perform(lambda: print_schema(graph), traceback)
 
 
 @app.command("help")
@@ -170,76 +167,6 @@ def show_help(ctx: typer.Context) -> None:
     """Show the commands, as --help does."""
     if ctx.parent is not None:
         sys.stdout.write(f"{ctx.parent.get_help()}\n")
-
-
-@cache.command("size")
-def cache_size(traceback: Traceback = False) -> None:
-    """Say where the results are and how large."""
-    from nova_graph.cli.commands.cache import show_size
-
-    _perform(show_size, traceback)
-
-
-@cache.command("list")
-def cache_list(traceback: Traceback = False) -> None:
-    """List the results, last used first."""
-    from nova_graph.cli.commands.cache import list_entries
-
-    _perform(list_entries, traceback)
-
-
-@cache.command("clear")
-def cache_clear(traceback: Traceback = False) -> None:
-    """Delete the results; models and pictures stay."""
-    from nova_graph.cli.commands.cache import clear
-
-    _perform(clear, traceback)
-
-
-@cache.command("verify")
-def cache_verify(traceback: Traceback = False) -> None:
-    """Check every result against its digest; exit code 1 where one is damaged."""
-    from nova_graph.cli.commands.cache import verify
-
-    _perform(verify, traceback)
-
-
-@models.callback()
-def models_list(ctx: typer.Context, traceback: Traceback = False) -> None:
-    """List what each name stands for, and whether it is here."""
-    from nova_graph.cli.commands.models import show_models
-
-    if ctx.invoked_subcommand is None:
-        _perform(show_models, traceback)
-
-
-@models.command("add")
-def models_add(
-    name: Annotated[str, typer.Argument(help="The name that graphs will use.")],
-    place: Annotated[str, typer.Argument(help="A file or an address; an address is downloaded.")],
-    kind: Annotated[str, typer.Option(help="checkpoint, vae, detector or lora.")] = "checkpoint",
-    traceback: Traceback = False,
-) -> None:
-    """Note a file or an address in models.lock, with its sha256."""
-    from nova_graph.cli.commands.models import note_model
-
-    _perform(lambda: note_model(name, kind, place), traceback)
-
-
-@models.command("remove")
-def models_remove(name: str, traceback: Traceback = False) -> None:
-    """Take a name out of models.lock; the file stays."""
-    from nova_graph.cli.commands.models import forget_model
-
-    _perform(lambda: forget_model(name), traceback)
-
-
-@models.command("verify")
-def models_verify(traceback: Traceback = False) -> None:
-    """Compare the files in models.lock with their sha256; exit code 1 where one differs."""
-    from nova_graph.cli.commands.models import check_models
-
-    _perform(check_models, traceback)
 
 
 def _given(
@@ -260,7 +187,7 @@ def _given(
         if path is None or not is_graph:
             raise typer.Exit(0 if help_ else 2)
         shown = Given(path)
-        _perform(lambda: _print_inputs(shown), traceback)
+        perform(lambda: _print_inputs(shown), traceback)
 
     def misplaced() -> None:
         raise UsageError(
@@ -268,7 +195,7 @@ def _given(
         )
 
     if str(path).startswith("-"):
-        _perform(misplaced, traceback)
+        perform(misplaced, traceback)
     return Given(path, tuple(ctx.args), tuple(settings or ()))
 
 
@@ -282,15 +209,3 @@ def _lines(previews: bool) -> "Lines":
     from nova_graph.cli.ndjson import Lines, to_stream
 
     return Lines(to_stream(), previews)
-
-
-def _perform(action: Callable[[], bool | None], traceback: bool, lines: "Lines | None" = None) -> NoReturn:
-    """Do it, print errors as text, and end with the exit code; False from `action` is a failure."""
-    from nova_graph.cli.exits import FAILED
-    from nova_graph.cli.guard import reporting
-
-    wanted = traceback or os.environ.get("NOVA_DEBUG", "") not in ("", "0")
-    with reporting(traceback=wanted, on_error=lines.fail if lines is not None else None) as outcome:
-        if action() is False:
-            outcome.code = FAILED
-    raise typer.Exit(outcome.code)
