@@ -31,7 +31,8 @@ bench: $(READY)  ## Measure the engine and a whole run against hand-written code
 	@$(BIN)/python -m benchmarks
 
 docs: $(READY)  ## Write what is generated: docs/nodes.md and schemas/graph.schema.json
-	@$(BIN)/python -m tools.write_docs
+	@$(BIN)/nova-graph schema > schemas/graph.schema.json
+	@$(BIN)/nova-graph nodes --markdown > docs/nodes.md
 
 clean:  ## Remove the environment and what tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
