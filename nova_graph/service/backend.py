@@ -1,6 +1,6 @@
 """What the HTTP application needs of whoever runs jobs: a worker process here, containers elsewhere."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -120,8 +120,8 @@ class Backend(Protocol):
         """Return the owner's jobs, newest first, from the one accepted before the job `before`."""
         ...
 
-    def events(self, owner: str, job_id: str, after: int) -> AsyncIterator[StoredEvent]:
-        """Follow a job's events from number `after + 1` until it is over."""
+    def events(self, owner: str, job_id: str, after: int) -> AsyncGenerator[StoredEvent, None]:
+        """Follow a job's events from number `after + 1` until it is over; close it to stop earlier."""
         ...
 
     async def wait(self, owner: str, job_id: str, seconds: float) -> Job | None:
