@@ -18,6 +18,7 @@ Each message says what was tried, with what, why it failed, and what to do.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from unicodedata import combining, east_asian_width
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,15 @@ class Problem:
         if not self.span.text:
             return head
         number = f"{self.span.line:>5}"
-        caret = " " * (self.span.column - 1) + "^" * max(1, self.span.length)
+        before = self.span.text[: self.span.column - 1]
+        marked = self.span.text[self.span.column - 1 :][: self.span.length]
+        caret = " " * _width(before) + "^" * max(1, _width(marked), self.span.length - len(marked))
         return f"{head}\n{number} | {self.span.text}\n{' ' * 5} | {caret}"
+
+
+def _width(text: str) -> int:
+    """Return how many columns a terminal gives a text: two to each wide character, none to a combining one."""
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
 class NovaError(Exception):

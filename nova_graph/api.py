@@ -1,6 +1,5 @@
 """The Python face: `load` a graph, `plan` it, `run` the plan."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +96,8 @@ def run(plan: Plan, *, on_event: OnEvent | None = None, cancel: Cancel | None = 
 
 async def arun(plan: Plan, *, on_event: OnEvent | None = None, previews: bool = False) -> Result:
     """Run a plan in a thread; cancelling the task stops the run between steps. `on_event` is called in that thread."""
+    import asyncio
+
     cancel = Cancel()
     task = asyncio.create_task(asyncio.to_thread(run, plan, on_event=on_event, cancel=cancel, previews=previews))
     try:

@@ -53,7 +53,7 @@ def draw_and_save(plan: "Plan", out: Path, stem: str, lines: "Lines | None") -> 
     finally:
         _close(summary, saved, lines)
     if lines is None:
-        _print_paths(saved, plan)
+        _print_outputs(result, saved)
 
 
 def follow(plan: "Plan", summary: Summary, show: Show, *, previews: bool = False) -> "Result":
@@ -122,9 +122,13 @@ def _close(summary: Summary, saved: tuple[Saved, ...], lines: "Lines | None") ->
     console.print(summary_line(summary))
 
 
-def _print_paths(saved: tuple[Saved, ...], plan: "Plan") -> None:
+def _print_outputs(result: "Result", saved: tuple[Saved, ...]) -> None:
+    """Print the paths of pictures, and the outputs that are plain values; the rest stays in the graph."""
     for picture in saved:
         sys.stdout.write(f"{picture.path}\n")
-    if not saved:
-        names = ", ".join(plan.engine_plan.bound.outputs) or "none"
+    plain = {name: value for name, value in result.outputs.items() if isinstance(value, str | int | float)}
+    for name, value in plain.items():
+        sys.stdout.write(f"{name}: {value}\n")
+    if not saved and not plain:
+        names = ", ".join(result.outputs) or "none"
         sys.stderr.write(f"No picture to save: no output of the graph ({names}) comes from a Serializer.\n")
