@@ -1,0 +1,1 @@
+"""The service over HTTP: graphs in, pictures out; checks and plans here, computes elsewhere."""

@@ -1,0 +1,146 @@
+"""Bodies of requests: bounded while they come in, and read without keeping others waiting."""
+
+from collections.abc import Awaitable, Callable
+from email.message import Message
+from typing import Any, Final, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from starlette.requests import ClientDisconnect
+
+from engine.values import Json
+from nova_graph.http.desk import Desk, Given
+from nova_graph.http.problems import INPUT, PlacedView, Trouble, trouble_of_validation
+
+JSON: Final = "application/json"
+YAML: Final = "application/yaml"
+
+_SHORT: Final = 32 << 10
+"""Bodies up to this many bytes are read at once; a thread would take longer."""
+
+
+class Submission(BaseModel):
+    """A graph: the name of one in the library, a whole one as JSON, or a whole one as YAML text; and its inputs."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    graph: str | dict[str, Any] | None = Field(
+        None, description="A name from `/v1/graphs`, or a whole graph.", examples=["default"]
+    )
+    yaml: str | None = Field(None, description="A whole graph as YAML, instead of `graph`; mistakes get their places.")
+    inputs: dict[str, Any] = Field(default_factory=dict, description="Values for the graph's inputs.")
+
+    @model_validator(mode="after")
+    def _is_one_graph(self) -> "Submission":
+        if (self.graph is None) == (self.yaml is None):
+            raise ValueError("give either `graph` or `yaml`")
+        if self.graph == "":
+            raise ValueError("`graph` is empty")
+        return self
+
+    @property
+    def given(self) -> Given:
+        """The graph for the desk."""
+        inputs: dict[str, Json] = self.inputs
+        if isinstance(self.graph, str):
+            return Given(name=self.graph, inputs=inputs)
+        return Given(tree=self.graph if self.graph is not None else self.yaml or "", inputs=inputs)
+
+
+class JobSubmission(Submission):
+    """A graph to run."""
+
+    webhook_url: str | None = Field(None, description="Called once the job is over.", max_length=2000)
+
+
+Model = TypeVar("Model", bound=Submission)
+
+
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """Read a body; raises Trouble as soon as it is too long, whatever its length was said to be."""
+    said = request.headers.get("content-length", "")
+    if said.isdecimal() and int(said[:20]) > limit:
+        raise _too_long(limit)
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise _too_long(limit)
+            parts.append(part)
+    except ClientDisconnect:
+        raise Trouble(400, "The body ended early.") from None
+    return b"".join(parts)
+
+
+def media_type(request: Request) -> str:
+    """Return the media type of a body, without its parameters."""
+    message = Message()
+    message["content-type"] = request.headers.get("content-type", "")
+    return message.get_content_type() if message["content-type"] else ""
+
+
+def submission_reader(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
+    """Return a dependency that reads a submission, from JSON or from plain YAML."""
+
+    async def read(request: Request) -> Model:
+        shared = request.app.state.shared
+        return await read_submission(request, model, shared.desk, shared.settings.body)
+
+    return read
+
+
+async def read_submission(request: Request, model: type[Model], desk: Desk, limit: int) -> Model:
+    """Read a submission; raises Trouble."""
+    kind = media_type(request)
+    if kind not in (JSON, YAML):
+        raise wrong_media_type(JSON, YAML)
+    data = await read_bytes(request, limit)
+    if kind == YAML:
+        return model(yaml=_text(data))
+    return await parse_json(data, model, desk)
+
+
+Any_ = TypeVar("Any_", bound=BaseModel)
+
+
+async def parse_json(data: bytes, model: type[Any_], desk: Desk) -> Any_:
+    """Read JSON into a model; raises Trouble."""
+
+    def parse() -> Any_:
+        try:
+            return model.model_validate_json(data)
+        except ValidationError as error:
+            errors = error.errors(include_url=False, include_context=False, include_input=False)
+            if errors[0]["type"] == "json_invalid":
+                wrong = PlacedView(message=errors[0]["msg"])
+                raise Trouble(400, "The body is not JSON.", kind=INPUT, problems=[wrong]) from None
+            raise trouble_of_validation(errors) from None
+
+    return parse() if len(data) <= _SHORT else await desk.do(parse)
+
+
+def wrong_media_type(*known: str) -> Trouble:
+    """Return the trouble of a body of another type."""
+    return Trouble(415, f"The body must be {' or '.join(known)}, and Content-Type must say so.", kind=INPUT)
+
+
+def body_schema(model: str) -> dict[str, Any]:
+    """Return the OpenAPI description of a body that holds a submission."""
+    content: dict[str, Any] = {
+        JSON: {"schema": {"$ref": f"#/components/schemas/{model}"}},
+        YAML: {"schema": {"type": "string", "description": "A graph file as it is."}},
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Trouble(400, "The body is not UTF-8 text.", kind=INPUT) from None
+
+
+def _too_long(limit: int) -> Trouble:
+    return Trouble(413, f"The body is longer than {limit:,} bytes.", headers={"Connection": "close"})

@@ -1,0 +1,107 @@
+"""How much a graph may ask for: nodes, pixels, steps, and the length of texts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engine.bound import Binding, Bound, BoundNode, Literal, Reference, Several
+from engine.graph import Graph
+from nova_graph.http.problems import LIMIT, PlacedView, Trouble
+from nova_graph.http.settings import HttpSettings
+
+NATIVE = 1024
+"""The edge that is counted where a graph leaves the size to the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a graph asks for, added up over its nodes."""
+
+    pixels: int
+    steps: int
+    longest: int
+
+
+def check_size(nodes: int, settings: HttpSettings) -> None:
+    """Refuse a graph with too many nodes; raises Trouble."""
+    if nodes > settings.nodes:
+        raise _refusal([f"a graph may have {settings.nodes:,} nodes, this one has {nodes:,}"])
+
+
+def check_written(graph: Graph, settings: HttpSettings) -> None:
+    """Refuse a graph that is too large before anything is done with it; raises Trouble."""
+    check_size(len(graph.nodes), settings)
+
+
+def check_needs(bound: Bound, settings: HttpSettings) -> None:
+    """Refuse a graph that asks for too much; raises Trouble with everything that is too much."""
+    check_size(len(bound.nodes), settings)
+    needs = needs_of(bound)
+    wrong = []
+    if needs.pixels > settings.pixels:
+        wrong.append(f"width x height x count may add up to {settings.pixels:,} pixels, here it is {needs.pixels:,}")
+    if needs.steps > settings.steps:
+        wrong.append(f"steps x count may add up to {settings.steps:,}, here it is {needs.steps:,}")
+    if needs.longest > settings.prompt:
+        wrong.append(f"a text may have {settings.prompt:,} characters, one here has {needs.longest:,}")
+    if wrong:
+        raise _refusal(wrong)
+
+
+def needs_of(bound: Bound) -> Needs:
+    """Add up what a graph asks for; a size that is left out is that of what comes in, else the usual one."""
+    areas: dict[str, float] = {}
+    pixels = steps = 0.0
+    longest = 0
+    for node in bound.nodes:
+        ports = node.declaration.inputs
+        count = _number(node, "count", 1)
+        before = max((areas[name] for name in _sources(node)), default=NATIVE * NATIVE)
+        areas[node.id] = before
+        if "width" in ports and "height" in ports:
+            areas[node.id] = _area(node, before)
+            pixels += areas[node.id] * count
+        if "steps" in ports:
+            steps += _number(node, "steps", 0) * count
+        longest = max(longest, max(map(len, _texts(node)), default=0))
+    return Needs(round(pixels), round(steps), longest)
+
+
+def _refusal(wrong: list[str]) -> Trouble:
+    return Trouble(
+        422,
+        "The graph asks for more than is allowed.",
+        kind=LIMIT,
+        problems=[PlacedView(message=text) for text in wrong],
+    )
+
+
+def _area(node: BoundNode, before: float) -> float:
+    edge = before**0.5
+    scale = _number(node, "scale", 1)
+    return _number(node, "width", edge) * _number(node, "height", edge) * scale * scale
+
+
+def _number(node: BoundNode, port: str, otherwise: float) -> float:
+    declared = node.declaration.inputs.get(port)
+    binding = node.bindings.get(port)
+    value = binding.value if isinstance(binding, Literal) else declared.default if declared is not None else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else otherwise
+
+
+def _sources(node: BoundNode) -> Iterator[str]:
+    for binding in node.bindings.values():
+        for part in _parts(binding):
+            if isinstance(part, Reference):
+                yield part.node
+
+
+def _texts(node: BoundNode) -> Iterator[str]:
+    for binding in node.bindings.values():
+        for part in _parts(binding):
+            if isinstance(part, Literal):
+                values = part.value if isinstance(part.value, tuple) else (part.value,)
+                yield from (value for value in values if isinstance(value, str))
+
+
+def _parts(binding: Binding) -> tuple[Literal | Reference, ...]:
+    return binding.items if isinstance(binding, Several) else (binding,)

@@ -1,0 +1,38 @@
+"""`/v1/check` and `/v1/plan`: a graph looked at, not run."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from nova_graph.http.bodies import Submission, body_schema, submission_reader
+from nova_graph.http.problems import documented, placed_views
+from nova_graph.http.shared import Owner, Parts
+from nova_graph.http.views import CheckView, PlanView, answer, plan_view
+
+router = APIRouter(tags=["graphs"])
+
+Given = Annotated[Submission, Depends(submission_reader(Submission))]
+
+
+@router.post(
+    "/v1/check",
+    response_model=CheckView,
+    openapi_extra=body_schema("Submission"),
+    responses=documented(404, 413, 415, 422),
+)
+async def check(owner: Owner, parts: Parts, submission: Given) -> Response:  # noqa: ARG001 - a key is needed
+    """Check a graph; every mistake is told at once, in YAML with its place."""
+    nodes, warnings = await parts.desk.do(lambda: parts.desk.check(submission.given))
+    return answer(CheckView(nodes=nodes, warnings=placed_views(warnings)))
+
+
+@router.post(
+    "/v1/plan",
+    response_model=PlanView,
+    openapi_extra=body_schema("Submission"),
+    responses=documented(404, 413, 415, 422),
+)
+async def plan(owner: Owner, parts: Parts, submission: Given) -> Response:
+    """Say which nodes would run, and which results are there already."""
+    ready = await parts.desk.do(lambda: parts.desk.plan(owner, submission.given))
+    return answer(plan_view(ready.plan))

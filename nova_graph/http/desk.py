@@ -1,0 +1,140 @@
+"""What the answering process does with a graph: read it, check it, plan it, and answer full hits. It never computes."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from engine.bind import bind, check
+from engine.bound import Bound
+from engine.document import document
+from engine.errors import Problem
+from engine.events import AnyEvent
+from engine.graph import Graph
+from engine.input_schema import input_schema
+from engine.parse import parse
+from engine.plan import Plan, make_plan
+from engine.reading import Readable
+from engine.run import run_plan
+from engine.services import Services
+from engine.values import Json
+from nodes.values import Files
+from nova_graph.cli.ndjson import event_tree, line
+from nova_graph.http.budget import check_needs, check_size, check_written
+from nova_graph.http.library import Library
+from nova_graph.http.settings import HttpSettings
+from nova_graph.http.uploads import Uploads
+from nova_graph.runtime import Runtime
+from nova_graph.service.backend import Answer
+
+Out = TypeVar("Out")
+
+CUSTOM = "custom"
+"""What a graph is called that is not of the library."""
+
+FILE = "graph"
+"""The file name in messages about a graph that came over HTTP."""
+
+THREADS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A graph as it came: a name of the library, or a whole one; and the inputs for it."""
+
+    name: str = ""
+    tree: Readable = ""
+    inputs: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A graph that can be run: settled and planned; `answer` where every result is there already."""
+
+    name: str
+    bound: Bound
+    plan: Plan
+    answer: Answer | None
+
+    @property
+    def document(self) -> dict[str, Json]:
+        """The graph with everything settled, as the worker gets it."""
+        return document(self.bound)
+
+    @property
+    def inputs(self) -> dict[str, Json]:
+        """The inputs of this run, seeds drawn."""
+        return {name: given.value for name, given in self.bound.inputs.items()}
+
+
+class Desk:
+    """Looks at graphs, in threads of its own, so that others need not wait while a large one is read."""
+
+    def __init__(self, runtime: Runtime, library: Library, uploads: Uploads, settings: HttpSettings) -> None:
+        self.runtime = runtime
+        self.library = library
+        self.uploads = uploads
+        self.settings = settings
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="nova-graph desk")
+
+    async def do(self, work: Callable[[], Out]) -> Out:
+        """Do something that takes a while in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def check(self, given: Given) -> tuple[int, tuple[Problem, ...]]:
+        """Check a graph, with its inputs where some are given; returns how many nodes it has, and warnings.
+
+        Raises NovaError, Trouble.
+        """
+        graph = self._graph(given)
+        warnings = check(graph, self.runtime.registry, opener=self.library.opener)
+        if given.inputs or all(declared.has_default for declared in graph.inputs.values()):
+            bound = self._bind(graph, given)
+            return len(bound.nodes), warnings
+        return len(graph.nodes), warnings
+
+    def plan(self, owner: str, given: Given) -> Ready:
+        """Settle a graph, plan it, and answer it where nothing is left to compute; raises NovaError, Trouble."""
+        bound = self._bind(self._graph(given), given)
+        services = self._services(owner)
+        plan = make_plan(bound, services)
+        return Ready(given.name or CUSTOM, bound, plan, _answer(plan, services))
+
+    def schema(self, name: str) -> dict[str, Json]:
+        """Return the JSON Schema of what a graph of the library may be given; raises NovaError, Trouble."""
+        return input_schema(self.library.graph(name), self.runtime.registry, opener=self.library.opener)
+
+    def _graph(self, given: Given) -> Graph:
+        if given.name:
+            return self.library.graph(given.name)
+        nodes = given.tree.get("nodes") if isinstance(given.tree, dict) else None
+        if isinstance(nodes, dict):
+            check_size(len(nodes), self.settings)
+        graph = parse(given.tree, FILE)
+        check_written(graph, self.settings)
+        return graph
+
+    def _bind(self, graph: Graph, given: Given) -> Bound:
+        bound = bind(graph, self.runtime.registry, given.inputs, opener=self.library.opener)
+        check_needs(bound, self.settings)
+        return bound
+
+    def _services(self, owner: str) -> Services:
+        services = self.runtime.services
+        return replace(services, assets=self.uploads.assets_for(owner, services.assets))
+
+
+def _answer(plan: Plan, services: Services) -> Answer | None:
+    """Return what a graph gives where every value is in hand; running it then only passes the values on."""
+    if plan.to_run or plan.pending:
+        return None
+    events: list[AnyEvent] = []
+    _, outcome = run_plan(plan, services, on_event=events.append)
+    files = [file for value in outcome.outputs.values() if isinstance(value, Files) for file in value.files]
+    lines = tuple(line(event_tree(event)).rstrip("\n") for event in events)
+    return Answer(files=tuple(files), events=lines, cached=len(plan.steps))

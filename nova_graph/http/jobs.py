@@ -1,0 +1,132 @@
+"""`/v1/jobs`: hand in a graph, see how it is doing, fetch its pictures, stop it."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
+
+from nodes.values import File
+from nova_graph.http.bodies import JobSubmission, body_schema, submission_reader
+from nova_graph.http.handing import hand_in, waited
+from nova_graph.http.problems import JOB, Trouble, documented
+from nova_graph.http.shared import Owner, Parts, Shared
+from nova_graph.http.views import Accepted, JobsView, JobView, accepted_view, answer, job_view, plan_view
+from nova_graph.service.backend import OVER, Job
+
+router = APIRouter(tags=["jobs"])
+
+JobId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$", description="The job's id.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=200,
+        pattern="^[!-~]+$",
+        description="The same key gives the same job, however often it is sent.",
+    ),
+]
+Wait = Annotated[int, Query(ge=0, le=60, description="Seconds to wait for the job to be over before the answer.")]
+
+PICTURES: Final = ("image/png", "image/jpeg", "image/webp")
+
+
+@router.post(
+    "/v1/jobs",
+    status_code=202,
+    response_class=Response,
+    openapi_extra=body_schema("JobSubmission"),
+    responses={202: {"model": Accepted, "description": "The job is kept."}, **documented(404, 413, 415, 422)},
+)
+async def submit(
+    owner: Owner,
+    parts: Parts,
+    submission: Annotated[JobSubmission, Depends(submission_reader(JobSubmission))],
+    idempotency_key: IdempotencyKey = None,
+    wait: Wait = 0,
+) -> Response:
+    """Hand in a graph to be run; what was accepted is not lost, whatever happens to the service."""
+    if submission.webhook_url is not None:
+        parts.courier.check(submission.webhook_url)
+    ready = await parts.desk.do(lambda: parts.desk.plan(owner, submission.given))
+    job = await hand_in(
+        parts,
+        owner,
+        ready,
+        idempotency_key=idempotency_key or "",
+        webhook_url=submission.webhook_url or "",
+    )
+    job = await waited(parts, owner, job, wait)
+    view = accepted_view(job, plan_view(ready.plan), parts.discretion)
+    return answer(view, 202, {"Location": view.status_url})
+
+
+@router.get("/v1/jobs", response_model=JobsView, responses=documented(422))
+async def list_jobs(
+    owner: Owner,
+    parts: Parts,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many.")] = 20,
+    before: Annotated[
+        str | None, Query(pattern="^[A-Za-z0-9_-]{1,64}$", description="Only jobs accepted before this one.")
+    ] = None,
+) -> Response:
+    """List your jobs, the newest first."""
+    jobs = await parts.backend.jobs(owner, limit=limit, before=before)
+    following = f"/v1/jobs?limit={limit}&before={jobs[-1].id}" if len(jobs) == limit else None
+    return answer(JobsView(jobs=[job_view(job, parts.discretion) for job in jobs], next=following))
+
+
+@router.get("/v1/jobs/{job_id}", response_model=JobView, responses=documented(404, 422))
+async def show_job(owner: Owner, parts: Parts, job_id: JobId, wait: Wait = 0) -> Response:
+    """Say how a job is doing."""
+    job = await waited(parts, owner, await found_job(parts, owner, job_id), wait)
+    return answer(job_view(job, parts.discretion))
+
+
+@router.delete(
+    "/v1/jobs/{job_id}",
+    response_model=JobView,
+    responses={202: {"model": JobView, "description": "It stops after this step."}, **documented(404, 422)},
+)
+async def cancel_job(owner: Owner, parts: Parts, job_id: JobId) -> Response:
+    """Stop a job that is queued or running; one that is over stays as it is (200)."""
+    before = await found_job(parts, owner, job_id)
+    job = await parts.backend.cancel(owner, job_id) or before
+    return answer(job_view(job, parts.discretion), 200 if before.state in OVER else 202)
+
+
+@router.get(
+    "/v1/jobs/{job_id}/images/{index}",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The picture's file.",
+            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURES},
+        },
+        **documented(404, 409, 422),
+    },
+)
+async def show_image(
+    owner: Owner, parts: Parts, job_id: JobId, index: Annotated[int, Path(ge=0, le=100_000, description="From 0.")]
+) -> Response:
+    """Fetch one picture of a job that is done."""
+    file = await parts.backend.picture(owner, job_id, index)
+    if file is not None:
+        return picture_response(file)
+    job = await found_job(parts, owner, job_id)
+    if job.state not in OVER:
+        raise Trouble(409, "The job is not over yet.", kind=JOB, job=job.id, headers={"Retry-After": "1"})
+    raise Trouble(404, f"The job has {job.pictures} pictures; they count from 0.", kind=JOB, job=job.id)
+
+
+async def found_job(parts: Shared, owner: str, job_id: str) -> Job:
+    """Return a job of this owner; raises Trouble."""
+    job = await parts.backend.job(owner, job_id)
+    if job is None:
+        raise Trouble(404, "There is no such job.", kind=JOB)
+    return job
+
+
+def picture_response(file: File, headers: dict[str, str] | None = None) -> Response:
+    """Return a picture as a response; what is no picture is never shown as a page."""
+    kind = file.media_type if file.media_type in PICTURES else "application/octet-stream"
+    fixed = {"Cache-Control": "private, max-age=3600", "Content-Disposition": "inline"}
+    return Response(file.data, headers={**fixed, **(headers or {})}, media_type=kind)

@@ -1,0 +1,56 @@
+"""How much one key may ask for at a time."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from nova_graph.http.problems import too_many
+from nova_graph.http.settings import HttpSettings
+
+WRONG_KEYS = 30
+"""Wrong keys that one address may try in a minute."""
+
+WAIT_AGAIN = 5
+"""Seconds after which somebody with too many open requests should come back."""
+
+
+class Limits:
+    """Counts requests by key, wrong keys by address, and requests that stay open by key."""
+
+    def __init__(self, settings: HttpSettings) -> None:
+        self._windows = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._rate = RateLimitItemPerMinute(settings.rate) if settings.rate and settings.keys else None
+        self._wrong = RateLimitItemPerMinute(WRONG_KEYS)
+        self._most_open = settings.waits
+        self._open: Counter[str] = Counter()
+
+    def count_request(self, owner: str) -> None:
+        """Count a request; raises Trouble where there were too many."""
+        if self._rate is not None and not self._windows.hit(self._rate, "request", owner):
+            raise too_many(f"More than {self._rate.amount} requests in a minute.", self._wait(self._rate, owner))
+
+    def count_wrong_key(self, address: str) -> None:
+        """Count a wrong key; raises Trouble where there were too many from this address."""
+        if not self._windows.hit(self._wrong, "wrong", address):
+            raise too_many("Too many wrong keys from this address.", 60)
+
+    @contextmanager
+    def open_request(self, owner: str) -> Iterator[None]:
+        """Hold one of the owner's places for requests that stay open; raises Trouble where all are taken."""
+        if self._open[owner] >= self._most_open:
+            raise too_many(f"More than {self._most_open} requests of this key are open.", WAIT_AGAIN)
+        self._open[owner] += 1
+        try:
+            yield
+        finally:
+            self._open[owner] -= 1
+            if not self._open[owner]:
+                del self._open[owner]
+
+    def _wait(self, rate: RateLimitItemPerMinute, owner: str) -> float:
+        return self._windows.get_window_stats(rate, "request", owner).reset_time - time.time()

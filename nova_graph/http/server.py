@@ -1,0 +1,81 @@
+"""The application on a socket."""
+
+import asyncio
+import logging
+import socket
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from engine.errors import SettingError
+from nova_graph.http.connections import BoundedProtocol
+from nova_graph.http.privacy import SecretsFilter
+from nova_graph.http.settings import HttpSettings
+
+CONNECTIONS: Final = 1000
+BACKLOG: Final = 1024
+STOP_SECONDS: Final = 10
+"""How long open requests may go on once the service was asked to stop."""
+
+
+class Server(uvicorn.Server):
+    """Tells the application at once when it is asked to stop, so that open streams end."""
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Hear of a signal."""
+        self._stopping.set()
+        super().handle_exit(sig, frame)
+
+
+def make_server(app: FastAPI, settings: HttpSettings, *, log_level: str = "warning") -> Server:
+    """Return the server for an application; `await server.serve(sockets=[...])` runs it until a signal comes."""
+    config = uvicorn.Config(
+        app,
+        http=BoundedProtocol,
+        ws="none",
+        loop="uvloop",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        log_level=log_level,
+        limit_concurrency=CONNECTIONS,
+        backlog=BACKLOG,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        server_header=False,
+        proxy_headers=False,
+    )
+    return Server(config, app.state.shared.stopping)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 takes any that is free. Raises SettingError."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        raise SettingError(
+            f"cannot listen on {host}, port {port}: {error.strerror or error}", hint="Name another with --port."
+        ) from error
+    listening.setblocking(False)
+    return listening
+
+
+def set_up_logs(settings: HttpSettings, level: str) -> None:
+    """Log to standard error, without secrets."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(SecretsFilter(settings.secrets))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
