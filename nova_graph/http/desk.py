@@ -20,13 +20,15 @@ from engine.run import run_plan
 from engine.services import Services
 from engine.values import Json
 from nodes.values import Files
-from nova_graph.cli.ndjson import event_tree, line
+from nova_graph.cli.ndjson import event_tree
 from nova_graph.http.budget import check_needs, check_size, check_written
 from nova_graph.http.library import Library
 from nova_graph.http.settings import HttpSettings
 from nova_graph.http.uploads import Uploads
 from nova_graph.runtime import Runtime
 from nova_graph.service.backend import Answer
+from nova_graph.service.event_text import picture_trees, tell_engine, text_of
+from nova_graph.service.perform import plain_outputs
 
 Out = TypeVar("Out")
 
@@ -135,6 +137,6 @@ def _answer(plan: Plan, services: Services) -> Answer | None:
         return None
     events: list[AnyEvent] = []
     _, outcome = run_plan(plan, services, on_event=events.append)
-    files = [file for value in outcome.outputs.values() if isinstance(value, Files) for file in value.files]
-    lines = tuple(line(event_tree(event)).rstrip("\n") for event in events)
-    return Answer(files=tuple(files), events=lines, cached=len(plan.steps))
+    files = tuple(file for value in outcome.outputs.values() if isinstance(value, Files) for file in value.files)
+    last = {**event_tree(events.pop()), "outputs": plain_outputs(outcome.outputs), "pictures": picture_trees(files)}
+    return Answer(files=files, events=(*map(tell_engine, events), text_of(last)), cached=len(plan.steps))

@@ -145,22 +145,29 @@ def install(app: FastAPI, discretion: Discretion) -> None:
         return render(discretion.veil(trouble))
 
     async def on_trouble(_: Request, error: Exception) -> Response:
-        if isinstance(error, Trouble):
-            return answer(error)
-        if isinstance(error, QueueFull):
-            return answer(too_many(f"{error}.", error.retry_after))
-        if isinstance(error, StoreFull):
-            return answer(Trouble(507, f"Nothing can be kept now: {error}."))
-        if isinstance(error, NovaError):
-            return answer(trouble_of(error))
-        if isinstance(error, RequestValidationError):
-            return answer(trouble_of_validation(error.errors()))
-        if isinstance(error, HTTPException):
-            return answer(_trouble_of_http(error))
-        return answer(Trouble(500, "The service failed to answer this; the operator's log says why."))
+        return answer(_trouble_of_any(error))
 
     for kind in (Trouble, QueueFull, StoreFull, NovaError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, on_trouble)
+
+
+def _trouble_of_any(error: Exception) -> Trouble:
+    match error:
+        case Trouble():
+            trouble = error
+        case QueueFull():
+            trouble = too_many(f"{error}.", error.retry_after)
+        case StoreFull():
+            trouble = Trouble(507, f"Nothing can be kept now: {error}.")
+        case NovaError():
+            trouble = trouble_of(error)
+        case RequestValidationError():
+            trouble = trouble_of_validation(error.errors())
+        case HTTPException():
+            trouble = _trouble_of_http(error)
+        case _:
+            trouble = Trouble(500, "The service failed to answer this; the operator's log says why.")
+    return trouble
 
 
 def _trouble_of_http(error: HTTPException) -> Trouble:

@@ -33,7 +33,7 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def make_server(app: FastAPI, settings: HttpSettings, *, log_level: str = "warning") -> Server:
+def make_server(app: FastAPI, *, log_level: str = "warning") -> Server:
     """Return the server for an application; `await server.serve(sockets=[...])` runs it until a signal comes."""
     config = uvicorn.Config(
         app,
@@ -67,7 +67,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise SettingError(
             f"cannot listen on {host}, port {port}: {error.strerror or error}", hint="Name another with --port."
         ) from error
-    listening.setblocking(False)
+    listening.settimeout(0)
     return listening
 
 
