@@ -4,20 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.bind import bind, check
-from engine.bound import Bound
-from engine.errors import Problem
 from engine.events import AnyEvent
 from engine.execute import OnEvent
-from engine.graph import Graph as Written
-from engine.openers import FolderOpener
-from engine.parse import parse
 from engine.plan import Plan as EnginePlan
 from engine.plan import make_plan
 from engine.run import run_plan
 from engine.services import Cancel
 from engine.values import Json
 from engine.why import ingredients_of, reasons
+from nova_graph.graph_file import GraphFile, read_graph
 from nova_graph.result import Result
 from nova_graph.runtime import Runtime, local_runtime
 
@@ -37,26 +32,10 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Graph:
+class Graph(GraphFile):
     """A graph file and the runtime it will run on."""
 
-    written: Written
-    path: Path
     runtime: Runtime
-
-    @property
-    def opener(self) -> FolderOpener:
-        """Opens what the graph includes: files below the working directory, or beside a graph outside of it."""
-        here = Path.cwd()
-        return FolderOpener(here if self.path.resolve().is_relative_to(here) else self.path.parent)
-
-    def check(self) -> tuple[Problem, ...]:
-        """Check the graph without values for its inputs; returns warnings, raises GraphErrors with all mistakes."""
-        return check(self.written, self.runtime.registry, opener=self.opener)
-
-    def bind(self, inputs: Mapping[str, Json]) -> Bound:
-        """Settle the inputs and check everything that can be checked without looking outside; raises GraphErrors."""
-        return bind(self.written, self.runtime.registry, inputs, opener=self.opener)
 
     def plan(self, **inputs: Json) -> Plan:
         """Plan a run with these inputs; raises GraphErrors, AssetError."""
@@ -73,8 +52,9 @@ def load(path: str | Path, *, runtime: Runtime | None = None) -> Graph:
 
     Graphs loaded with one `runtime` share what is loaded and cached; without it the graph gets one of its own.
     """
-    path = Path(path)
-    return Graph(parse(path.read_bytes(), str(path)), path, runtime or local_runtime())
+    runtime = runtime or local_runtime()
+    file = read_graph(Path(path), runtime.registry)
+    return Graph(file.written, file.path, file.registry, runtime)
 
 
 def run(plan: Plan, *, on_event: OnEvent | None = None, cancel: Cancel | None = None, previews: bool = False) -> Result:

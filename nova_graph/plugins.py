@@ -1,4 +1,4 @@
-"""Node types of other people: installed packages that announce themselves, and a folder the user names."""
+"""Every node type: the built-in ones, those of installed packages that announce themselves, those of given folders."""
 
 import importlib.util
 import sys
@@ -10,9 +10,18 @@ from typing import Any
 
 from engine import Node
 from engine.errors import RegistryError
+from engine.registry import Registry
+from nodes.library import built_in
+from nova_graph.options import Options
 
 GROUP = "nova_graph.nodes"
 """The entry-point group; an entry names a module, or one node class in it."""
+
+
+def all_nodes(options: Options) -> Registry:
+    """Return the built-in node types, those of installed packages, and those of the user's folders."""
+    further = [*installed_nodes(), *(cls for folder in options.nodes for cls in nodes_in_folder(folder))]
+    return built_in().extended(further) if further else built_in()
 
 
 def installed_nodes() -> Iterator[type[Node[Any]]]:

@@ -15,10 +15,9 @@ from engine.services import Services
 from engine.store import Store
 from nodes.assets import LocalAssets, Settings, read_settings
 from nodes.assets.environment import find_environment
-from nodes.library import built_in
 from nova_graph.models import KnownFiles, LazyPool
 from nova_graph.options import Options, read_options
-from nova_graph.plugins import installed_nodes, nodes_in_folder
+from nova_graph.plugins import all_nodes
 
 Warn = Callable[[str], None]
 
@@ -89,12 +88,6 @@ def local_runtime(
 def results_folder(settings: Settings) -> Path:
     """Return the folder in which node outputs are kept."""
     return settings.cache / "results"
-
-
-def all_nodes(options: Options) -> Registry:
-    """Return the built-in node types, those of installed packages, and those of the user's folders."""
-    further = [*installed_nodes(), *(cls for folder in options.nodes for cls in nodes_in_folder(folder))]
-    return built_in().extended(further) if further else built_in()
 
 
 def _warn(text: str) -> None:

@@ -2,7 +2,8 @@
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,9 @@ from nova_graph.cli.exits import UsageError
 from nova_graph.cli.flags import read_flags, read_settings
 
 if TYPE_CHECKING:
+    from engine.registry import Registry
     from nova_graph.api import Graph
+    from nova_graph.graph_file import GraphFile
     from nova_graph.runtime import Runtime, Warn
 
 
@@ -38,25 +41,47 @@ def open_runtime(*, device: str = "", on_disk: bool = True, warn: "Warn | None" 
 
 
 def open_graph(path: Path, runtime: "Runtime") -> "Graph":
-    """Read a graph file; raises UsageError where there is none, GraphErrors where it is wrong."""
+    """Read a graph file to plan or run it; raises UsageError where there is none, GraphErrors where it is wrong."""
     from nova_graph.api import load
 
+    with _explained(path):
+        return load(path, runtime=runtime)
+
+
+def open_graph_file(path: Path) -> "GraphFile":
+    """Read a graph file to look at it; raises UsageError where there is none, GraphErrors where it is wrong."""
+    from nova_graph.graph_file import read_graph
+
+    with _explained(path):
+        return read_graph(path, every_node())
+
+
+def every_node() -> "Registry":
+    """Return every node type that is installed; raises SettingError, RegistryError."""
+    from nova_graph.options import read_options
+    from nova_graph.plugins import all_nodes
+
+    return all_nodes(read_options())
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
     if not path.is_file():
         raise UsageError(f"there is no graph file {path}{_nearest(path)}")
     try:
-        return load(path, runtime=runtime)
+        yield
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def declared_inputs(graph: "Graph") -> dict[str, Words]:
+def declared_inputs(graph: "GraphFile") -> dict[str, Words]:
     """Return the inputs that a command line can give, with their bounds and defaults; raises GraphErrors."""
     from engine.input_schema import input_words
 
-    return input_words(graph.written, graph.runtime.registry, opener=graph.opener)
+    return input_words(graph.written, graph.registry, opener=graph.opener)
 
 
-def given_inputs(graph: "Graph", given: Given) -> Mapping[str, Json]:
+def given_inputs(graph: "GraphFile", given: Given) -> Mapping[str, Json]:
     """Return the inputs that the command line gives; raises UsageError, GraphErrors."""
     if not given.tokens and not given.settings:
         return {}

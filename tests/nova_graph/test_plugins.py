@@ -9,8 +9,7 @@ import pytest
 
 from engine.errors import RegistryError, SettingError
 from nova_graph.options import Options, read_options
-from nova_graph.plugins import nodes_in_folder
-from nova_graph.runtime import all_nodes
+from nova_graph.plugins import all_nodes, nodes_in_folder
 
 SHOUT = '''
 from engine import Context, Node, Output
@@ -65,7 +64,7 @@ def test_an_installed_package_announces_its_nodes(tmp_path: Path) -> None:
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: loud-pack\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text("[nova_graph.nodes]\nloud = loud_pack\n")
     code = (
-        "from nova_graph.runtime import all_nodes; from nova_graph.options import Options\n"
+        "from nova_graph.plugins import all_nodes; from nova_graph.options import Options\n"
         "print('LoudPack' in all_nodes(Options()))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path.cwd())])}

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from engine.values import Json
 from engine.words import RANDOM, Words, types_of
 from nova_graph.cli.exits import UsageError
-from nova_graph.cli.opening import Given, declared_inputs, given_inputs, open_graph, open_runtime
+from nova_graph.cli.opening import (
+    Given,
+    declared_inputs,
+    every_node,
+    given_inputs,
+    open_graph,
+    open_graph_file,
+    open_runtime,
+)
 from nova_graph.cli.summary import told
 
 if TYPE_CHECKING:
@@ -19,16 +27,15 @@ if TYPE_CHECKING:
 
 def check_graph(given: Given) -> None:
     """Check a graph, without values for its inputs and with those given; raises GraphErrors with all mistakes."""
-    with open_runtime(on_disk=False) as runtime:
-        graph = open_graph(given.path, runtime)
-        warnings = graph.check()
-        inputs = given_inputs(graph, given)
-        if inputs:
-            graph.bind(inputs)
-        for warning in warnings:
-            sys.stderr.write(f"{warning}\n")
-        found = f", {count(len(warnings), 'warning')}" if warnings else ""
-        sys.stdout.write(f"{given.path}: {count(len(graph.written.nodes), 'node')}, no errors{found}\n")
+    graph = open_graph_file(given.path)
+    warnings = graph.check()
+    inputs = given_inputs(graph, given)
+    if inputs:
+        graph.bind(inputs)
+    for warning in warnings:
+        sys.stderr.write(f"{warning}\n")
+    found = f", {count(len(warnings), 'warning')}" if warnings else ""
+    sys.stdout.write(f"{given.path}: {count(len(graph.written.nodes), 'node')}, no errors{found}\n")
 
 
 def plan_graph(given: Given, device: str, *, as_json: bool) -> None:
@@ -49,12 +56,11 @@ def print_schema(path: Path | None) -> None:
     from engine.input_schema import input_schema
     from engine.schema import graph_schema
 
-    with open_runtime(on_disk=False) as runtime:
-        if path is None:
-            schema = graph_schema(runtime.registry)
-        else:
-            graph = open_graph(path, runtime)
-            schema = input_schema(graph.written, runtime.registry, opener=graph.opener)
+    if path is None:
+        schema = graph_schema(every_node())
+    else:
+        graph = open_graph_file(path)
+        schema = input_schema(graph.written, graph.registry, opener=graph.opener)
     sys.stdout.write(json.dumps(schema, indent=2) + "\n")
 
 
@@ -62,12 +68,11 @@ def show_graph(given: Given, form: str, out: Path | None) -> None:
     """Write a graph as Mermaid or SVG to a file or standard output; raises GraphErrors, UsageError."""
     from nova_graph.cli.show import diagram_of, mermaid_text, svg_text
 
-    with open_runtime(on_disk=False) as runtime:
-        graph = open_graph(given.path, runtime)
-        declared = declared_inputs(graph)
-        inputs = {**_placeholders(declared), **given_inputs(graph, given)}
-        random = {name: RANDOM for name, words in declared.items() if inputs.get(name, words.get("default")) == RANDOM}
-        diagram = diagram_of(graph.bind(inputs), given.path.name, random)
+    graph = open_graph_file(given.path)
+    declared = declared_inputs(graph)
+    inputs = {**_placeholders(declared), **given_inputs(graph, given)}
+    random = {name: RANDOM for name, words in declared.items() if inputs.get(name, words.get("default")) == RANDOM}
+    diagram = diagram_of(graph.bind(inputs), given.path.name, random)
     text = svg_text(diagram) if form == "svg" else mermaid_text(diagram)
     if out is None:
         sys.stdout.write(text)

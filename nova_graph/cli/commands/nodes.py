@@ -7,14 +7,12 @@ from engine.declaration import Declaration
 from engine.registry import Registry
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.node_help import PortHelp, input_help, markdown, node_rows, output_help
+from nova_graph.cli.opening import every_node
 
 
 def list_nodes(name: str | None, *, as_markdown: bool) -> None:
     """Print every node type, or one in full; raises UsageError where there is none of that name."""
-    from nova_graph.options import read_options
-    from nova_graph.runtime import all_nodes
-
-    registry = all_nodes(read_options())
+    registry = every_node()
     if as_markdown:
         sys.stdout.write(markdown(registry))
     elif name is None:

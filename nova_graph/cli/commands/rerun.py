@@ -76,7 +76,7 @@ def _graph(record: PictureRecord, path: Path, runtime: "Runtime") -> "Graph":
     if isinstance(nodes, dict) and any(isinstance(node, dict) and "graph" in node for node in nodes.values()):
         raise AssetRefused(f"the graph in {path.name} includes other files, which a picture may not")
     text = json.dumps(record.graph, indent=1)
-    return Graph(parse(text.encode(), f"{path.name} (graph)"), path, runtime)
+    return Graph(parse(text.encode(), f"{path.name} (graph)"), path, runtime.registry, runtime)
 
 
 def _with_recorded(runtime: "Runtime", record: PictureRecord) -> "Runtime":
