@@ -1,0 +1,54 @@
+"""Whole graphs as they cross the wire: settled where they are checked, planned where they run."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from engine.bind import bind
+from engine.bound import Bound
+from engine.document import document
+from engine.parse import parse
+from engine.plan import make_plan
+from engine.values import Json
+from nova_graph.api import Plan, load
+from nova_graph.runtime import Runtime, local_runtime
+
+Document = dict[str, Json]
+
+NAME = "graph"
+"""What messages call a graph that came over the wire."""
+
+
+DEFAULT = Path(__file__).resolve().parents[2] / "graphs" / "default.yaml"
+
+
+def default_document(inputs: Mapping[str, Json]) -> Document:
+    """Settle the default graph with inputs; those that are None keep their defaults. Raises GraphErrors."""
+    given = {name: value for name, value in inputs.items() if value is not None}
+    with local_runtime(on_disk=False) as runtime:
+        return document(load(DEFAULT, runtime=runtime).bind(given))
+
+
+def bind_document(document: Document, runtime: Runtime) -> Bound:
+    """Check a graph that stands alone and has all its inputs; raises GraphErrors."""
+    return bind(parse(json.dumps(document).encode(), NAME), runtime.registry)
+
+
+def plan_document(document: Document, runtime: Runtime) -> Plan:
+    """Plan a graph that stands alone; raises GraphErrors, AssetError."""
+    return Plan(NAME, make_plan(bind_document(document, runtime), runtime.services), runtime)
+
+
+def with_checkpoint(document: Document, checkpoint: str) -> Document | None:
+    """Return the graph with another checkpoint, None where it has no such input or has it already."""
+    inputs = document.get("inputs")
+    declared = inputs.get("checkpoint") if isinstance(inputs, dict) else None
+    if not isinstance(inputs, dict) or not isinstance(declared, dict) or declared.get("default") == checkpoint:
+        return None
+    return {**document, "inputs": {**inputs, "checkpoint": {**declared, "default": checkpoint}}}
+
+
+def without_history(runtime: Runtime) -> Runtime:
+    """Return a runtime that notes nothing about past runs: many containers share the folder."""
+    return replace(runtime, history=None)

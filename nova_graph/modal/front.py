@@ -1,0 +1,93 @@
+"""What the processor-only containers do: check, plan, download, and answer what is known already."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from engine.environment import Environment
+from engine.errors import NovaError
+from engine.events import AnyEvent
+from engine.values import Json
+from nodes.assets import Settings
+from nodes.assets.environment import find_environment
+from nova_graph.api import Plan, run
+from nova_graph.modal.documents import Document, plan_document, without_history
+from nova_graph.modal.timing import read_entries, summarize
+from nova_graph.modal.volume import Shared
+from nova_graph.modal.wire import Message, from_error, from_event, from_files
+from nova_graph.runtime import Runtime, Warn, local_runtime
+
+READY: Message = {"event": "ready"}
+
+
+class Front:
+    """Looks at graphs on behalf of the GPU containers: its plan has their keys, so that a hit here is a hit there."""
+
+    def __init__(self, runtime: Runtime, volume: Shared) -> None:
+        self.runtime = runtime
+        self._volume = volume
+
+    def prepare(self, document: Document) -> Iterator[Message]:
+        """Check a graph, download what it needs, and answer it where every result is known.
+
+        The last message is `ready` where a GPU is needed, `pictures` where none is, and `error` otherwise.
+        """
+        self._volume.refresh()
+        try:
+            yield from self._prepare(document)
+        except NovaError as error:
+            yield from_error(error)
+
+    def fetch(self, document: Document) -> str:
+        """Download what a graph needs and say where it lies; raises NovaError."""
+        self._volume.refresh()
+        for _ in self._download(plan_document(document, self.runtime)):
+            pass
+        found = plan_document(document, self.runtime).engine_plan.found.values()
+        return "\n".join(dict.fromkeys(f"{each.asset.kind}: {each.how}" for each in found if each.path is not None))
+
+    def timing_report(self) -> dict[str, Json]:
+        """Return how long the calls of all containers took."""
+        self._volume.refresh()
+        return summarize(read_entries(self.runtime.settings.cache / "timing"))
+
+    def _prepare(self, document: Document) -> Iterator[Message]:
+        plan = plan_document(document, self.runtime)
+        if plan.engine_plan.pending:
+            yield from self._download(plan)
+            plan = plan_document(document, self.runtime)
+        if plan.engine_plan.to_run:
+            yield READY
+            return
+        events: list[AnyEvent] = []
+        result = run(plan, on_event=events.append)
+        yield from map(from_event, events)
+        yield from_files(result.files)
+
+    def _download(self, plan: Plan) -> Iterator[Message]:
+        """Download every missing file, then make them seen by all; yields a message for each."""
+        for pending in plan.engine_plan.pending:
+            asset = pending.fetchable.asset
+            yield {"event": "note", "text": f"fetching {asset.kind} {asset.name}: {pending.fetchable.how}"}
+            found = self.runtime.services.assets.fetch(asset, _report_nothing)
+            yield {"event": "note", "text": f"{asset.kind}: {found.how}"}
+        if plan.engine_plan.pending:
+            self._volume.commit()
+
+
+def _report_nothing(_done: int, _total: int | None, _what: str) -> None:
+    """Take no notice."""
+
+
+def front_runtime(settings: Settings, warn: Warn) -> Runtime:
+    """Return a runtime that plans as a GPU container would and computes nothing."""
+    planned = planned_environment(settings)
+    runtime = local_runtime(settings=replace(settings, device="cpu", dtype="float32"), warn=warn)
+    return without_history(replace(runtime, services=replace(runtime.services, environment=planned)))
+
+
+def planned_environment(settings: Settings) -> Environment:
+    """Return the environment of the GPU containers as far as it is in keys; the GPU itself need not be here."""
+    device = settings.device or "cuda"
+    dtype = settings.dtype or ("float32" if device == "cpu" else "float16")
+    here = find_environment(replace(settings, device="cpu", dtype="float32"))
+    return Environment(device, dtype, here.facts)

@@ -1,0 +1,185 @@
+"""What the GPU container does with a graph: run it, tell of it, leave when the device is broken."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from queue import SimpleQueue
+
+from engine.errors import AssetError, AssetMissing, GraphErrors, NodeError
+from engine.events import AnyEvent, Done, Warned
+from engine.services import Cancel
+from engine.values import Json
+from nova_graph.api import Plan, run
+from nova_graph.modal.documents import Document, default_document, plan_document, with_checkpoint
+from nova_graph.modal.timing import TimingLog, read_entries, summarize
+from nova_graph.modal.volume import Shared
+from nova_graph.modal.wire import Message, Report, from_error, from_event, from_files, from_report
+from nova_graph.runtime import Runtime
+
+Put = Callable[[Message | None], None]
+
+_LOST = ("CUDA error", "CUDNN_STATUS", "CUBLAS_STATUS", "an illegal memory access")
+
+
+class Studio:
+    """Runs graphs one after another on one runtime, which keeps models and results between them.
+
+    `leave` asks for no further calls: it is called when the device has failed, since nothing works after that.
+    `fallback` is a checkpoint to draw with where the one asked for cannot be had.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        volume: Shared,
+        timing: TimingLog,
+        leave: Callable[[], None],
+        *,
+        cold: float = 0.0,
+        fallback: str = "",
+    ) -> None:
+        self._runtime = runtime
+        self._volume = volume
+        self._timing = timing
+        self._leave = leave
+        self._cold = cold
+        self._fallback = fallback
+        self._calls = 0
+
+    def draw(self, document: Document, *, previews: bool = False) -> Iterator[Message]:
+        """Run a graph, yielding messages; the last is `report`, before it `pictures` or `error`.
+
+        It never raises for what goes wrong in a run. When the caller stops listening, or an exception is thrown in,
+        the run stops between steps and what it finished is kept.
+        """
+        messages: SimpleQueue[Message | None] = SimpleQueue()
+        cancel = Cancel()
+        worker = threading.Thread(
+            target=self._work, args=(document, previews, cancel, messages.put), name="nova-graph run"
+        )
+        worker.start()
+        try:
+            while (message := messages.get()) is not None:
+                yield message
+        finally:
+            cancel.set()
+            worker.join()
+            self._volume.commit()
+
+    def predict(self, inputs: Document) -> list[bytes]:
+        """Draw the default graph with some inputs; returns encoded pictures. Raises RuntimeError."""
+        try:
+            messages = list(self.draw(default_document(inputs)))
+        except GraphErrors as error:
+            raise RuntimeError(str(error)) from None
+        for message in messages:
+            if message["event"] == "error":
+                raise RuntimeError(message["error"])
+        return [file["data"] for message in messages if message["event"] == "pictures" for file in message["files"]]
+
+    def timing_report(self) -> dict[str, Json]:
+        """Return how long the calls took that this container knows of."""
+        return summarize(read_entries(self._timing.folder))
+
+    def _work(self, document: Document, previews: bool, cancel: Cancel, put: Put) -> None:
+        began = time.perf_counter()
+        self._calls += 1
+        tally = _Tally(put)
+        try:
+            files = self._run(document, previews, cancel, tally.hear)
+            put(files)
+        except Exception as error:  # noqa: BLE001 - it crosses the wire as text: not every class can
+            put(from_error(error))
+            if is_device_lost(error):
+                self._leave()
+        finally:
+            report = self._report(time.perf_counter() - began, tally)
+            self._note(report, tally.outcome)
+            put(from_report(report))
+            put(None)
+
+    def _run(self, document: Document, previews: bool, cancel: Cancel, hear: Callable[[AnyEvent], None]) -> Message:
+        try:
+            return self._attempt(document, previews, cancel, hear)
+        except (AssetError, NodeError) as error:
+            other = with_checkpoint(document, self._fallback) if self._fallback and _is_about_files(error) else None
+            if other is None:
+                raise
+            text = f"drawing with {self._fallback} instead, because: {error}"
+            hear(Warned(seconds=0.0, node="loader", type="CheckpointLoader", text=text))
+            return self._attempt(other, previews, cancel, hear)
+
+    def _attempt(self, document: Document, previews: bool, cancel: Cancel, hear: Callable[[AnyEvent], None]) -> Message:
+        plan = self._plan(document)
+        return from_files(run(plan, on_event=hear, cancel=cancel, previews=previews).files)
+
+    def _plan(self, document: Document) -> Plan:
+        """Plan, after a look for new files where some are missing: downloads are not for a machine with a GPU."""
+        try:
+            plan = plan_document(document, self._runtime)
+            if not plan.engine_plan.pending:
+                return plan
+        except GraphErrors:
+            raise
+        except AssetError:
+            pass
+        self._runtime.pool.clear()
+        self._volume.refresh()
+        plan = plan_document(document, self._runtime)
+        for pending in plan.engine_plan.pending:
+            raise AssetMissing(
+                f"{pending.fetchable.asset.kind} {pending.fetchable.asset.name} is not on the Volume yet "
+                f"({pending.fetchable.how})",
+                hint="Download it first: modal run runtime_modal.py::fetch_checkpoint",
+            )
+        return plan
+
+    def _report(self, seconds: float, tally: "_Tally") -> Report:
+        environment = self._runtime.environment
+        return Report(
+            seconds=round(seconds, 4),
+            cold=round(self._cold, 3) if self._calls == 1 else 0.0,
+            device=dict(environment.detail).get("gpu", ""),
+            container=self._timing.container,
+            number=self._calls,
+            ran=tally.ran,
+            cached=tally.cached,
+            environment=environment.fingerprint,
+        )
+
+    def _note(self, report: Report, outcome: str) -> None:
+        self._timing.add({"time": round(time.time(), 3), "outcome": outcome, **asdict(report)})
+
+
+class _Tally:
+    """Passes events on and keeps what the last one says."""
+
+    def __init__(self, put: Put) -> None:
+        self._put = put
+        self.outcome = "failed"
+        self.ran = 0
+        self.cached = 0
+
+    def hear(self, event: AnyEvent) -> None:
+        if isinstance(event, Done):
+            self.outcome, self.ran, self.cached = event.outcome, event.ran, event.cached
+        self._put(from_event(event))
+
+
+def is_device_lost(error: BaseException) -> bool:
+    """Tell whether an error, or one that caused it, came from a device that will fail from now on.
+
+    Memory that is merely full is not such an error.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        name = type(seen).__name__
+        if name == "AcceleratorError" or (name != "OutOfMemoryError" and any(word in str(seen) for word in _LOST)):
+            return True
+        seen = seen.cause if isinstance(seen, NodeError) else seen.__cause__
+    return False
+
+
+def _is_about_files(error: AssetError | NodeError) -> bool:
+    return isinstance(error, AssetError) or isinstance(error.cause, AssetError)

@@ -1,0 +1,176 @@
+"""nova-graph on Modal: the same application, in containers with a GPU.
+
+    modal run runtime_modal.py --prompt "1girl, solo, smile" --checkpoint nova-nano
+    modal run runtime_modal.py::fetch_checkpoint
+    modal deploy runtime_modal.py
+
+This file only says what Modal needs to know; what the containers do is in nova_graph/modal/. docs/modal.md tells how to
+set it up and what each NOVA_MODAL_* variable means.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import modal
+import modal.experimental
+
+from engine.errors import NovaError, SettingError
+from engine.values import Json
+from nova_graph.modal.containers import fetch_default, import_kernels, open_front, open_studio
+from nova_graph.modal.image import make_image
+from nova_graph.modal.settings import MOUNT, CloudSettings, read_cloud_settings
+from nova_graph.modal.volume import Shared
+
+BEGAN = time.time()
+HOUR = 3600
+
+Message = dict[str, Any]
+Document = dict[str, Json]
+
+
+def _read_settings() -> CloudSettings:
+    try:
+        return read_cloud_settings()
+    except SettingError as error:
+        raise SystemExit(f"Nothing was deployed or run: {error}") from None
+
+
+SETTINGS = _read_settings()
+
+app = modal.App(SETTINGS.app)
+image = make_image(SETTINGS)
+volume = modal.Volume.from_name(SETTINGS.volume, create_if_missing=True)
+secrets = [modal.Secret.from_name(SETTINGS.secret)] if SETTINGS.secret else []
+shared = Shared(commit=volume.commit, reload=volume.reload)
+region = SETTINGS.region or None
+
+
+@app.cls(
+    image=image,
+    gpu=list(SETTINGS.gpus) or None,
+    cpu=SETTINGS.cpu,
+    memory=SETTINGS.memory,
+    volumes={MOUNT: volume},
+    secrets=secrets,
+    min_containers=SETTINGS.min_containers,
+    max_containers=SETTINGS.max_containers,
+    scaledown_window=SETTINGS.scaledown,
+    timeout=SETTINGS.timeout,
+    startup_timeout=SETTINGS.startup,
+    region=region,
+    enable_memory_snapshot=SETTINGS.snapshot,
+    experimental_options={"enable_gpu_snapshot": True} if SETTINGS.gpu_snapshot else {},
+)
+class NovaAnime:
+    """Draws; one call at a time in each container, sync methods, so that a cancelled call leaves the models loaded."""
+
+    @modal.enter(snap=SETTINGS.snapshot)
+    def import_all(self) -> None:
+        """Import; a snapshot of the memory is taken after this."""
+        import_kernels()
+        self.imported_in = os.environ.get("MODAL_TASK_ID", "")
+
+    @modal.enter()
+    def open(self) -> None:
+        """Find the device and the Volume; after a snapshot this runs in every container."""
+        is_restored = self.imported_in != os.environ.get("MODAL_TASK_ID", "")
+        began = time.time() if is_restored else BEGAN
+        self.studio = open_studio(SETTINGS, shared, modal.experimental.stop_fetching_inputs, began)
+
+    @modal.method()
+    def run_graph(self, document: Document, previews: bool = False) -> Iterator[Message]:
+        """Run a settled graph and tell of it as it happens, as in nova_graph/modal/wire.py."""
+        yield {"event": "call", "id": modal.current_function_call_id()}
+        yield from self.studio.draw(document, previews=previews)
+
+    @modal.method()
+    def draw(self, document: Document) -> list[Message]:
+        """Run a settled graph and return all messages but progress; for `.map` and `.spawn`."""
+        return [message for message in self.studio.draw(document) if message["event"] != "progress"]
+
+    @modal.method()
+    def predict(self, inputs: Document) -> list[bytes]:
+        """Draw the default graph with these inputs; returns encoded pictures, raises RuntimeError."""
+        return self.studio.predict(inputs)
+
+    @modal.method()
+    def predict_one(self, inputs: Document) -> bytes:
+        """Draw one picture of the default graph with these inputs; raises RuntimeError."""
+        return self.studio.predict({**inputs, "count": 1})[0]
+
+    @modal.method()
+    def get_timing_report(self) -> Document:
+        """Return how long the calls took that this container knows of; `timing_report` knows all, without a GPU."""
+        return self.studio.timing_report()
+
+
+@app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=HOUR, region=region)
+def fetch_checkpoint(checkpoint: str = "auto") -> str:
+    """Download a checkpoint to the Volume, where that is still to do, and say where it is."""
+    try:
+        where = fetch_default(open_front(shared), checkpoint)
+    except NovaError as error:
+        raise RuntimeError(str(error)) from None
+    print(where)
+    return where
+
+
+@app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=HOUR, region=region)
+def prepare(document: Document) -> Iterator[Message]:
+    """Check a settled graph, download what it needs, and answer it where every result is known; never on a GPU."""
+    yield from open_front(shared).prepare(document)
+
+
+@app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, region=region)
+def timing_report() -> Document:
+    """Return how long the calls of all containers took."""
+    return open_front(shared).timing_report()
+
+
+@app.local_entrypoint()
+def main(  # noqa: PLR0913, PLR0917 - the inputs of the graph, as typed flags
+    prompt: str | None = None,
+    negative: str | None = None,
+    checkpoint: str | None = None,
+    vae: str | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    steps: int | None = None,
+    cfg: float | None = None,
+    sampler: str | None = None,
+    schedule: str | None = None,
+    seed: int | None = None,
+    count: int | None = None,
+    pag_scale: float | None = None,
+    face: bool = True,
+    face_denoise: float | None = None,
+    out: str = "outputs",
+) -> None:
+    """Draw the default graph in the cloud and save the pictures here; what is not given has the graph's default."""
+    from nova_graph.modal.client import ModalRemote
+    from nova_graph.modal.entry import draw_default
+
+    inputs: Document = {
+        "prompt": prompt,
+        "negative": negative,
+        "checkpoint": checkpoint,
+        "vae": vae,
+        "width": width,
+        "height": height,
+        "steps": steps,
+        "cfg": cfg,
+        "sampler": sampler,
+        "schedule": schedule,
+        "seed": seed,
+        "count": count,
+        "pag_scale": pag_scale,
+        "face": face,
+        "face_denoise": face_denoise,
+    }
+    try:
+        draw_default(ModalRemote(prepare, NovaAnime()), inputs, Path(out))
+    except NovaError as error:
+        raise SystemExit(str(error)) from None
