@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.document import document
-
 from engine.events import AnyEvent
 from engine.plan import Plan
 from engine.values import Json
@@ -26,9 +25,14 @@ class Result:
     environment: str
 
     @property
+    def files_by_output(self) -> dict[str, tuple[File, ...]]:
+        """The encoded pictures of every output of type Files, by the output's name."""
+        return {name: value.files for name, value in self.outputs.items() if isinstance(value, Files)}
+
+    @property
     def files(self) -> tuple[File, ...]:
         """The encoded pictures of every output of type Files, in order."""
-        return tuple(file for value in self.outputs.values() if isinstance(value, Files) for file in value.files)
+        return tuple(file for files in self.files_by_output.values() for file in files)
 
     @property
     def images(self) -> tuple["Picture", ...]:

@@ -22,8 +22,8 @@ _PATIENCE = Patience()
 class LocalAssets:
     """Looks names up as docs/checkpoints.md tells; implements `engine.assets.Assets`.
 
-    Kinds: checkpoint (`auto`, `nova-nano`), vae (`auto`, `none`), detector (`auto`), lora, and any other, such as
-    image, as a plain file. Every kind takes a name in models.lock or in the cache and, where allowed, a path.
+    Kinds: checkpoint (`auto`, `nova-nano`), vae (`auto`, `none`), detector (`auto`), lora (`none`), and any other, such
+    as image, as a plain file. Every kind takes a name in models.lock or in the cache and, where allowed, a path.
     """
 
     def __init__(self, settings: Settings, patience: Patience = _PATIENCE) -> None:
@@ -66,8 +66,8 @@ class LocalAssets:
                 return find_nano(self._settings)
             case "vae", "auto":
                 return find_vae(self._settings)
-            case "vae", "none":
-                return Located(None, "the checkpoint's own VAE")
+            case "vae" | "lora", "none":
+                return Located(None, "the checkpoint's own VAE" if asset.kind == "vae" else "no LoRA")
             case "detector", "auto":
                 return find_detector(self._settings)
         check_name(Asset("kind", asset.kind), allow_paths=False)

@@ -6,9 +6,18 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import cv2
 import numpy as np
 import torch
+
+from engine.errors import NovaError
+
+try:
+    import cv2
+except ImportError as reason:  # pragma: no cover - happens on small images only
+    raise NovaError(
+        f"OpenCV, which finding faces needs, cannot be imported: {reason}",
+        hint="It wants system libraries that small images lack; on Debian: apt install libgl1 libglib2.0-0.",
+    ) from reason
 
 PINNED = {
     "YOLO_OFFLINE": "1",

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,15 @@ class Saved:
 
     file: File
     path: Path
+
+
+def save_outputs(groups: Mapping[str, Sequence[File]], folder: Path, stem: str, now: datetime) -> tuple[Saved, ...]:
+    """Write the pictures of a run, given by output; of several outputs, each picture's name says which it is from.
+
+    Raises UsageError where they cannot be written.
+    """
+    stems = {name: stem if len(groups) == 1 else f"{stem}-{name}" for name in groups}
+    return tuple(saved for name, files in groups.items() for saved in save_files(files, folder, stems[name], now))
 
 
 def save_files(files: Sequence[File], folder: Path, stem: str, now: datetime) -> tuple[Saved, ...]:

@@ -10,7 +10,7 @@ import pytest
 
 from nodes.values import File
 from nova_graph.cli.exits import UsageError
-from nova_graph.cli.saving import base_name, save_files
+from nova_graph.cli.saving import base_name, save_files, save_outputs
 
 NOW = datetime(2026, 11, 23, 21, 44, 55, tzinfo=UTC)
 
@@ -35,6 +35,19 @@ def test_names_tell_graph_time_and_seed(tmp_path: Path) -> None:
     ]
     assert [each.path.read_bytes() for each in saved] == [b"png"] * 4
     assert names(folder) == sorted(each.path.name for each in saved)
+
+
+def test_pictures_of_several_outputs_are_named_after_them(tmp_path: Path) -> None:
+    now = datetime(2026, 11, 23, 21, 44, 55, tzinfo=UTC)
+    groups = {"happy": (picture(b"one"),), "calm": (picture(b"two"), picture(b"three", seed=8))}
+    saved = save_outputs(groups, tmp_path, "sweep", now)
+    assert [found.path.name for found in saved] == [
+        "sweep-happy-20261123-214455-seed7.png",
+        "sweep-calm-20261123-214455-seed7.png",
+        "sweep-calm-20261123-214455-seed8.png",
+    ]
+    alone = save_outputs({"file": (picture(b"four"),)}, tmp_path, "sweep", now)
+    assert alone[0].path.name == "sweep-20261123-214455-seed7.png"
 
 
 def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """`nova-graph run`: draw, and save the pictures."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from engine.events import AnyEvent
 from engine.services import Cancel
 from nova_graph.cli.interrupt import stopping
 from nova_graph.cli.opening import Given, given_inputs, open_graph, open_runtime
-from nova_graph.cli.saving import Saved, save_files
+from nova_graph.cli.saving import Saved, save_outputs
 from nova_graph.cli.summary import Summary
 
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ def draw_and_save(plan: "Plan", out: Path, stem: str, lines: "Lines | None") -> 
             if lines is None:
                 _print_origins(plan)
             result = follow(plan, summary, show, previews=lines is not None and lines.previews)
-        saved = save_files(result.files, out, stem, datetime.now().astimezone())
+        saved = save_outputs(result.files_by_output, out, stem, datetime.now().astimezone())
     finally:
-        _close(summary, saved, lines)
+        close_display(summary, saved, lines)
     if lines is None:
-        _print_outputs(result, saved)
+        print_outputs(result.outputs, saved)
 
 
 def follow(plan: "Plan", summary: Summary, show: Show, *, previews: bool = False) -> "Result":
@@ -107,7 +107,8 @@ def _print_origins(plan: "Plan") -> None:
         sys.stderr.write(f"{text}\n")
 
 
-def _close(summary: Summary, saved: tuple[Saved, ...], lines: "Lines | None") -> None:
+def close_display(summary: Summary, saved: tuple[Saved, ...], lines: "Lines | None") -> None:
+    """Show what comes last: the event `done`, or the table."""
     if summary.done is None:
         return
     if lines is not None:
@@ -122,13 +123,13 @@ def _close(summary: Summary, saved: tuple[Saved, ...], lines: "Lines | None") ->
     console.print(summary_line(summary))
 
 
-def _print_outputs(result: "Result", saved: tuple[Saved, ...]) -> None:
+def print_outputs(outputs: Mapping[str, object], saved: tuple[Saved, ...]) -> None:
     """Print the paths of pictures, and the outputs that are plain values; the rest stays in the graph."""
     for picture in saved:
         sys.stdout.write(f"{picture.path}\n")
-    plain = {name: value for name, value in result.outputs.items() if isinstance(value, str | int | float)}
+    plain = {name: value for name, value in outputs.items() if isinstance(value, str | int | float)}
     for name, value in plain.items():
         sys.stdout.write(f"{name}: {value}\n")
     if not saved and not plain:
-        names = ", ".join(result.outputs) or "none"
+        names = ", ".join(outputs) or "none"
         sys.stderr.write(f"No picture to save: no output of the graph ({names}) comes from a Serializer.\n")

@@ -142,6 +142,7 @@ def test_strangers_can_say_names_that_are_known_here(settings: Settings) -> None
     assert found(open_shop, "image", "pose.png").path == settings.cache / "image" / "pose.png"
     assert found(open_shop, "checkpoint", "auto").how.startswith("embedded nova-nano")
     assert found(open_shop, "vae", "none").path is None
+    assert found(open_shop, "lora", "none").path is None
 
 
 def test_strangers_do_not_reach_the_working_directory(settings: Settings) -> None:
