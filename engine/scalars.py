@@ -1,6 +1,6 @@
 """How None, booleans, numbers, text and bytes are written as a JSON tree with buffers, and read back."""
 
-# ruff: noqa: ARG002 - the shapes share one protocol, and not each needs all of it.
+
 import re
 import struct
 from collections.abc import Mapping

@@ -3,7 +3,7 @@
 Reading follows the declared types alone: stored data names no class, so it cannot ask for one.
 """
 
-# ruff: noqa: ARG002 - the shapes share one protocol, which documents the methods.
+
 import builtins
 import types
 import typing
