@@ -19,13 +19,14 @@ _UNLOCKABLE_AGE = 3600.0
 """Seconds after which a leftover is swept where the file system knows no locks."""
 
 
-def write_atomically(path: Path, parts: Iterable[bytes | memoryview]) -> None:
+def write_atomically(path: Path, parts: Iterable[bytes | memoryview], *, mode: int = 0o600) -> None:
     """Write a file so that a reader, or a crash at any byte, finds the old one or the whole new one.
 
     The bytes go to a temporary file in the same folder, to the disk, and then take the name at once. The temporary
-    file is locked while its writer lives, so `sweep` can tell a leftover from one in use. Raises OSError.
+    file is locked while its writer lives, so `sweep` can tell a leftover from one in use. `mode` is that of the file,
+    as far as the umask lets it. Raises OSError.
     """
-    descriptor, temporary = _create(path)
+    descriptor, temporary = _create(path, mode)
     try:
         for part in parts:
             _write_all(descriptor, part)
@@ -37,7 +38,7 @@ def write_atomically(path: Path, parts: Iterable[bytes | memoryview]) -> None:
         raise
     finally:
         os.close(descriptor)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def sweep(folder: Path) -> None:
@@ -54,10 +55,10 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}{SUFFIX}")
 
 
-def _create(path: Path) -> tuple[int, Path]:
+def _create(path: Path, mode: int) -> tuple[int, Path]:
     while True:
         temporary = temporary_name(path)
-        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_FOLLOW, 0o600)
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_FOLLOW, mode)
         locked = _lock(descriptor)
         # A sweeper may have come between the two lines above; then it holds the lock, or the file has lost its name.
         if locked is not False and os.fstat(descriptor).st_nlink > 0:
@@ -94,8 +95,8 @@ def _write_all(descriptor: int, data: bytes | memoryview) -> None:
         left = left[os.write(descriptor, left) :]
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself last; not every system can."""
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can do that."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

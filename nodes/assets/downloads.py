@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.assets import Report
+from engine.atomic import sync_folder
 from engine.errors import AssetError, AssetRefused, FetchError
 from nodes.assets.contents import check_content
-from nodes.assets.files import sync_file, sync_folder
+from nodes.assets.files import sync_file
 from nodes.assets.hashes import hash_file
 from nodes.assets.origins import Origins
 from nodes.assets.part import Part, Version

@@ -1,45 +1,22 @@
-"""Files that appear whole or not at all."""
+"""Files: written whole or not at all, and looked at without surprises."""
 
 import os
 import stat
-import tempfile
-from contextlib import suppress
 from pathlib import Path
+
+from engine import atomic
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace the content of a file in one step, durably; the folder is made if need be. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    sync_folder(path.parent)
+    atomic.write_atomically(path, [data], mode=0o644)
 
 
 def sync_file(path: Path) -> None:
     """Wait until a file's content is on the disk."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the system can do that."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def expand(text: str) -> Path:
