@@ -62,6 +62,7 @@ def test_the_same_again_runs_nothing_and_gives_the_same_bytes(drawn: tuple[Path,
     [
         ({"face_denoise": 0.6}, {"face/detail", "png"}),
         ({"face": False}, {"png"}),
+        ({"face_prompt": "closed eyes"}, {"face/encoder", "face/detail", "png"}),
         ({"cfg": 6.0}, SAMPLER_ONWARD),
         ({"seed": 8}, SAMPLER_ONWARD),
         ({"pag_scale": 0.0}, SAMPLER_ONWARD),
