@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -91,7 +91,7 @@ class LocalBackend:
         lives = [self._live(owner, job.id) for job in found]
         return tuple(self._snapshot(live) if live is not None else job for job, live in zip(found, lives, strict=True))
 
-    async def events(self, owner: str, job_id: str, after: int) -> AsyncIterator[StoredEvent]:
+    async def events(self, owner: str, job_id: str, after: int) -> AsyncGenerator[StoredEvent, None]:
         """Follow a job's events from number `after + 1` until it is over."""
         live = self._live(owner, job_id)
         number = live.number if live is not None else self._number_of(owner, job_id)

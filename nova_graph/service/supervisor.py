@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from engine.values import Json
 from nova_graph.service.exits import Exit
@@ -202,8 +202,8 @@ class _Link(asyncio.Protocol):
         self.over = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        # Not every event loop's transports are of this class: uvloop's only behave like it.
+        self._transport = cast(asyncio.WriteTransport, transport)
 
     def send(self, header: Mapping[str, Json], parts: Sequence[bytes]) -> None:
         if self._transport is not None and not self._transport.is_closing():
