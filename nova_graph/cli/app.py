@@ -4,16 +4,13 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from nova_graph.cli.collecting import collect, open_lines
 from nova_graph.cli.groups import cache, models
 from nova_graph.cli.performing import Traceback, perform
-
-if TYPE_CHECKING:
-    from nova_graph.cli.ndjson import Lines
-    from nova_graph.cli.opening import Given
 
 _HELP_NAMES = ["--help", "-h"]
 _OPEN = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -29,6 +26,7 @@ Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the pictures.
 AsJson = Annotated[bool, typer.Option("--json", help="Print events as NDJSON, one object a line.")]
 Previews = Annotated[bool, typer.Option("--previews", help="With --json: pictures of work in progress, as base64.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache folder.")]
+LogLevel = Literal["debug", "info", "warning", "error"]
 OUTPUTS = Path("outputs")
 
 app = typer.Typer(
@@ -60,8 +58,8 @@ def run(
     """Run a graph and save its pictures. The graph's inputs are flags: --prompt TEXT, --seed 7, --no-face."""
     from nova_graph.cli.commands.run import RunOptions, run_graph
 
-    given = _given(ctx, graph, settings, help_, traceback)
-    lines = _lines(previews) if json else None
+    given = collect(ctx, graph, settings, help_, traceback)
+    lines = open_lines(previews) if json else None
     perform(lambda: run_graph(given, RunOptions(out, device, not no_cache), lines), traceback, lines)
 
 
@@ -76,7 +74,7 @@ def check(
     """Check a graph and run nothing."""
     from nova_graph.cli.commands.graphs import check_graph
 
-    given = _given(ctx, graph, settings, help_, traceback)
+    given = collect(ctx, graph, settings, help_, traceback)
     perform(lambda: check_graph(given), traceback)
 
 
@@ -93,7 +91,7 @@ def plan(
     """Say which nodes would run and why, and run nothing."""
     from nova_graph.cli.commands.graphs import plan_graph
 
-    given = _given(ctx, graph, settings, help_, traceback)
+    given = collect(ctx, graph, settings, help_, traceback)
     perform(lambda: plan_graph(given, device, as_json=json), traceback)
 
 
@@ -110,7 +108,7 @@ def show(
     """Draw the graph itself, as Mermaid text or SVG."""
     from nova_graph.cli.commands.graphs import show_graph
 
-    given = _given(ctx, graph, settings, help_, traceback)
+    given = collect(ctx, graph, settings, help_, traceback)
     form = "svg" if svg or (out is not None and out.suffix == ".svg") else "mermaid"
     perform(lambda: show_graph(given, form, out), traceback)
 
@@ -132,11 +130,50 @@ def rerun(
     from nova_graph.cli.commands.rerun import rerun_picture, verify_picture
     from nova_graph.cli.commands.run import RunOptions
 
-    given = _given(ctx, image, settings, help_, traceback, is_graph=False)
+    given = collect(ctx, image, settings, help_, traceback, is_graph=False)
     if verify:
         perform(lambda: verify_picture(given, device), traceback)
-    lines = _lines(previews=False) if json else None
+    lines = open_lines(previews=False) if json else None
     perform(lambda: rerun_picture(given, RunOptions(out, device, not no_cache), lines), traceback, lines)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine's need NOVA_API_KEYS.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any that is free.")] = 8000,
+    log_level: Annotated[LogLevel, typer.Option(help="How much to log.")] = "warning",
+    traceback: Traceback = False,
+) -> None:
+    """Serve graphs over HTTP, with a worker process that computes."""
+    from nova_graph.cli.commands.serve import ServeOptions
+    from nova_graph.cli.commands.serve import serve as serve_graphs
+
+    perform(lambda: serve_graphs(ServeOptions(host, port, log_level)), traceback)
+
+
+@app.command(context_settings=_OPEN, options_metavar="")
+def submit(
+    ctx: typer.Context,
+    graph: Annotated[
+        Path | None,
+        typer.Argument(metavar="GRAPH [--any-input VALUE]...", help="A graph file, or a name that the service knows."),
+    ] = None,
+    url: Annotated[str, typer.Option(metavar="URL", help="Where the service is.")] = "http://127.0.0.1:8000",
+    settings: Settings = None,
+    out: Out = OUTPUTS,
+    json: AsJson = False,
+    previews: Previews = False,
+    traceback: Traceback = False,
+    help_: Help = False,
+) -> None:
+    """Run a graph on a service and save its pictures here. The key for it is in NOVA_API_KEY."""
+    from nova_graph.cli.commands.submit import SubmitOptions, submit_graph
+
+    given = collect(ctx, graph, settings, help_, traceback)
+    lines = open_lines(previews) if json else None
+    perform(lambda: submit_graph(given, SubmitOptions(url, out), lines), traceback, lines)
 
 
 @app.command()
@@ -167,45 +204,3 @@ def show_help(ctx: typer.Context) -> None:
     """Show the commands, as --help does."""
     if ctx.parent is not None:
         sys.stdout.write(f"{ctx.parent.get_help()}\n")
-
-
-def _given(
-    ctx: typer.Context,
-    path: Path | None,
-    settings: list[str] | None,
-    help_: bool,
-    traceback: bool,
-    *,
-    is_graph: bool = True,
-) -> "Given":
-    """Collect what the command line says; `--help` prints the options and the graph's inputs, and ends here."""
-    from nova_graph.cli.exits import UsageError
-    from nova_graph.cli.opening import Given
-
-    if help_ or path is None:
-        sys.stdout.write(f"{ctx.get_help()}\n\n")
-        if path is None or not is_graph:
-            raise typer.Exit(0 if help_ else 2)
-        shown = Given(path)
-        perform(lambda: _print_inputs(shown), traceback)
-
-    def misplaced() -> None:
-        raise UsageError(
-            f"{path} is not expected here", hint=f"Write `nova-graph {ctx.info_name} FILE` first, then inputs."
-        )
-
-    if str(path).startswith("-"):
-        perform(misplaced, traceback)
-    return Given(path, tuple(ctx.args), tuple(settings or ()))
-
-
-def _print_inputs(given: "Given") -> None:
-    from nova_graph.cli.commands.inputs import print_inputs
-
-    print_inputs(given)
-
-
-def _lines(previews: bool) -> "Lines":
-    from nova_graph.cli.ndjson import Lines, to_stream
-
-    return Lines(to_stream(), previews)

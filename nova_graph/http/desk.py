@@ -94,11 +94,9 @@ class Desk:
         Raises NovaError, Trouble.
         """
         graph = self._graph(given)
-        warnings = check(graph, self.runtime.registry, opener=self.library.opener)
         if given.inputs or all(declared.has_default for declared in graph.inputs.values()):
-            bound = self._bind(graph, given)
-            return len(bound.nodes), warnings
-        return len(graph.nodes), warnings
+            return len(self._bind(graph, given).nodes), graph.warnings
+        return len(graph.nodes), check(graph, self.runtime.registry, opener=self.library.opener)
 
     def plan(self, owner: str, given: Given) -> Ready:
         """Settle a graph, plan it, and answer it where nothing is left to compute; raises NovaError, Trouble."""

@@ -135,7 +135,8 @@ def trouble_of(error: NovaError) -> Trouble:
 def trouble_of_validation(errors: Sequence[Mapping[str, Any]]) -> Trouble:
     """Return what to answer to a request whose parts have the wrong shape."""
     views = [PlacedView(message=f"{_place(error.get('loc', ()))}{error.get('msg', 'is wrong')}") for error in errors]
-    return Trouble(422, "The request is not as it must be.", kind=INPUT, problems=views[:100])
+    different = {view.message: view for view in views}
+    return Trouble(422, "The request is not as it must be.", kind=INPUT, problems=list(different.values())[:100])
 
 
 def install(app: FastAPI, discretion: Discretion) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import socket
-from types import FrameType
-from typing import Final
+import sys
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -27,10 +29,16 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._stopping = stopping
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Hear of a signal."""
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone: uvicorn would end the process before the backend is closed."""
+        yield
+
+    def stop(self) -> None:
+        """End in order; when asked again, without waiting for open requests."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
         self._stopping.set()
-        super().handle_exit(sig, frame)
 
 
 def make_server(app: FastAPI, *, log_level: str = "warning") -> Server:
@@ -39,7 +47,6 @@ def make_server(app: FastAPI, *, log_level: str = "warning") -> Server:
         app,
         http=BoundedProtocol,
         ws="none",
-        loop="uvloop",
         lifespan="on",
         access_log=False,
         log_config=None,
@@ -52,6 +59,16 @@ def make_server(app: FastAPI, *, log_level: str = "warning") -> Server:
         proxy_headers=False,
     )
     return Server(config, app.state.shared.stopping)
+
+
+def start_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run until the end, on the fastest event loop there is."""
+    if sys.platform == "win32":
+        asyncio.run(main)
+        return
+    import uvloop
+
+    uvloop.run(main)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -1,0 +1,56 @@
+"""What the commands for graphs have in common: collecting what the command line says."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from nova_graph.cli.performing import perform
+
+if TYPE_CHECKING:
+    from nova_graph.cli.ndjson import Lines
+    from nova_graph.cli.opening import Given
+
+
+def collect(
+    ctx: typer.Context,
+    path: Path | None,
+    settings: list[str] | None,
+    help_: bool,
+    traceback: bool,
+    *,
+    is_graph: bool = True,
+) -> "Given":
+    """Collect what the command line says; `--help` prints the options and the graph's inputs, and ends here."""
+    from nova_graph.cli.exits import UsageError
+    from nova_graph.cli.opening import Given
+
+    if help_ or path is None:
+        sys.stdout.write(f"{ctx.get_help()}\n\n")
+        if path is None or not is_graph:
+            raise typer.Exit(0 if help_ else 2)
+        shown = Given(path)
+        perform(lambda: _print_inputs(shown), traceback)
+
+    def misplaced() -> None:
+        raise UsageError(
+            f"{path} is not expected here", hint=f"Write `nova-graph {ctx.info_name} FILE` first, then inputs."
+        )
+
+    if str(path).startswith("-"):
+        perform(misplaced, traceback)
+    return Given(path, tuple(ctx.args), tuple(settings or ()))
+
+
+def _print_inputs(given: "Given") -> None:
+    from nova_graph.cli.commands.inputs import print_inputs
+
+    print_inputs(given)
+
+
+def open_lines(previews: bool) -> "Lines":
+    """Return what writes events to standard output as NDJSON."""
+    from nova_graph.cli.ndjson import Lines, to_stream
+
+    return Lines(to_stream(), previews)

@@ -1,0 +1,178 @@
+"""`nova-graph submit`: run a graph on a service, and save its pictures here."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from engine.errors import NovaError
+from engine.values import Json
+from nodes.values import File
+from nova_graph.cli.commands.run import close_display, display, print_outputs
+from nova_graph.cli.exits import UsageError
+from nova_graph.cli.flags import read_flags, read_settings
+from nova_graph.cli.interrupt import stopping
+from nova_graph.cli.opening import Given, given_inputs, open_graph, open_runtime
+from nova_graph.cli.saving import Saved, save_files
+from nova_graph.cli.summary import Summary
+from nova_graph.http.client import ServiceClient
+from nova_graph.http.heard import event_of
+
+if TYPE_CHECKING:
+    from nova_graph.cli.ndjson import Lines
+
+KEY = "NOVA_API_KEY"
+"""The variable with the key; a command line is no place for one."""
+
+_PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitOptions:
+    """Where the service is, and where pictures go."""
+
+    url: str
+    out: Path
+
+
+class JobFailed(NovaError):
+    """A job did not come to its end."""
+
+
+def submit_graph(given: Given, options: SubmitOptions, lines: "Lines | None") -> None:
+    """Run a graph file, or a graph that the service knows by name; raises NovaError."""
+    with ServiceClient(options.url, SecretStr(os.environ.get(KEY, ""))) as client:
+        if given.path.is_file():
+            job = client.submit(_own_graph(given, client), {})
+        else:
+            job = client.submit(str(given.path), _known_inputs(given, client))
+        if lines is None:
+            _print_origins(job)
+        _follow_and_save(client, job, options.out, given.path.stem, lines)
+
+
+def _own_graph(given: Given, client: ServiceClient) -> dict[str, Json]:
+    """Settle a graph here, so that mistakes show with their places, and send the pictures it names."""
+    from engine.document import document
+
+    with open_runtime(on_disk=False) as runtime:
+        graph = open_graph(given.path, runtime)
+        bound = graph.bind(given_inputs(graph, given))
+    tree: Any = document(bound)
+    for node, port, path, origin in _pictures(bound.nodes):
+        name = _send(Path(path), client)
+        if origin is None:
+            tree["nodes"][node]["inputs"][port] = name
+        else:
+            tree["inputs"][origin]["default"] = name
+    settled: dict[str, Json] = tree
+    return settled
+
+
+def _pictures(nodes: Any) -> list[tuple[str, str, str, str | None]]:
+    """Return (node, port, path, graph input) for every picture of this machine that a graph names."""
+    from engine.bound import Literal
+
+    found = []
+    for node in nodes:
+        for name, port in node.declaration.asset_inputs:
+            binding = node.bindings.get(name)
+            if port.asset.kind == "image" and isinstance(binding, Literal) and Path(str(binding.value)).is_file():
+                found.append((node.id, name, str(binding.value), binding.origin))
+    return found
+
+
+def _known_inputs(given: Given, client: ServiceClient) -> dict[str, Json]:
+    """Return the inputs for a graph of the service; files of pictures among them are sent."""
+    words = _words(client.schema(str(given.path)))
+    inputs = {**read_flags(given.tokens, words), **read_settings(given.settings, words)}
+    for name, value in inputs.items():
+        if isinstance(value, str) and Path(value).suffix.lower() in _PICTURES and Path(value).is_file():
+            inputs[name] = _send(Path(value), client)
+    return inputs
+
+
+def _words(schema: Mapping[str, Any]) -> dict[str, dict[str, Json]]:
+    """Return the declarations of inputs that a schema was made from."""
+    words = dict(schema.get("properties", {}))
+    for name, declared in words.items():
+        if declared.get("format") == "seed":
+            bounds = {key: value for key, value in declared["anyOf"][0].items() if key != "type"}
+            words[name] = {"type": "seed", **bounds}
+    return words
+
+
+def _send(path: Path, client: ServiceClient) -> str:
+    kind = _PICTURES.get(path.suffix.lower())
+    if kind is None:
+        raise UsageError(f"{path} is not a PNG, JPEG or WebP picture", hint="Convert it to one of these.")
+    try:
+        return client.send_picture(path.read_bytes(), kind)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _print_origins(job: Mapping[str, Any]) -> None:
+    sys.stderr.write(f"job: {job['id']}\n")
+    if "seed" in job["inputs"]:
+        sys.stderr.write(f"seed: {job['inputs']['seed']}\n")
+
+
+def _follow_and_save(
+    client: ServiceClient, job: Mapping[str, Any], out: Path, stem: str, lines: "Lines | None"
+) -> None:
+    summary = Summary()
+    saved: tuple[Saved, ...] = ()
+    last: Mapping[str, Any] = {}
+    try:
+        with display(lines) as show, stopping(lambda: _stop(client, job["id"])):
+            for tree in client.events(job["id"]):
+                last = tree
+                event = event_of(tree)
+                if event is not None:
+                    summary.take(event)
+                    show(event)
+        ended = client.job(job["id"])
+        if ended["state"] != "done":
+            raise _failure(ended)
+        files = _fetch(client, ended["images"], last.get("pictures", []))
+        saved = save_files(files, out, stem, datetime.now().astimezone())
+    finally:
+        close_display(summary, saved, lines)
+    if lines is None:
+        print_outputs(last.get("outputs", {}), saved)
+
+
+def _stop(client: ServiceClient, job_id: str) -> None:
+    client.cancel(job_id)
+    sys.stderr.write("\nThe job stops after this step; press Ctrl-C again not to wait for it.\n")
+
+
+def _failure(job: Mapping[str, Any]) -> NovaError:
+    from engine.errors import Cancelled
+
+    if job["state"] == "cancelled":
+        return Cancelled("the job was cancelled")
+    return JobFailed(f"the job failed: {job.get('error') or 'for no reason that is known'}")
+
+
+def _fetch(client: ServiceClient, urls: list[str], about: list[Mapping[str, Any]]) -> list[File]:
+    files = []
+    for url, picture in zip(urls, about, strict=True):
+        answer = client.picture(url)
+        files.append(
+            File(
+                data=answer.content,
+                media_type=answer.headers.get("content-type", ""),
+                width=picture["width"],
+                height=picture["height"],
+                seed=picture["seed"],
+                pixel_sha256=picture["pixel_sha256"],
+            )
+        )
+    return files

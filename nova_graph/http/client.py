@@ -1,0 +1,192 @@
+"""A service, seen from a client."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+from uuid import uuid4
+
+import httpx
+from pydantic import SecretStr
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
+
+from engine.errors import NovaError, Problem, Span
+from engine.values import Json
+
+PATIENCE: Final = 30.0
+"""Seconds for one answer; streams of events send something at least every fifteen."""
+
+AWAY: Final = 60.0
+"""Seconds that a service may be away before a client gives up."""
+
+AGAIN: Final = 0.5
+"""Seconds before a stream that ended too early is taken up again."""
+
+_PROBLEM: Final = "application/problem+json"
+_UNSURE: Final = (502, 503, 504)
+
+
+class ServiceError(NovaError):
+    """A service refused something, or cannot be reached."""
+
+
+class _Away(Exception):
+    """The service does not answer just now."""
+
+
+class ServiceClient:
+    """Speaks with a service. Once it was there, requests are repeated while it is away; none is carried out twice.
+
+    Use it as a context manager. Methods raise ServiceError.
+    """
+
+    def __init__(self, url: str, key: SecretStr, *, away: float = AWAY) -> None:
+        headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key.get_secret_value() else {}
+        try:
+            self._http = httpx.Client(base_url=url, headers=headers, timeout=PATIENCE)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise ServiceError(f"{url!r} is no address: {error}", hint="Write it like http://127.0.0.1:8000.") from None
+        self._url = url
+        self._away = away
+        self._was_there = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def schema(self, graph: str) -> dict[str, Any]:
+        """Return the JSON Schema of the inputs of a graph that the service knows by name."""
+        return self._json("GET", f"/v1/graphs/{graph}/schema")
+
+    def send_picture(self, data: bytes, media_type: str) -> str:
+        """Send a picture in; returns the name that graphs call it by."""
+        return str(self._json("POST", "/v1/files", data, {"Content-Type": media_type})["name"])
+
+    def submit(self, graph: str | Mapping[str, Json], inputs: Mapping[str, Json]) -> dict[str, Any]:
+        """Hand in a graph, by name or whole; it becomes one job, however often the request had to be sent."""
+        body = json.dumps({"graph": graph, "inputs": dict(inputs)}, allow_nan=False).encode()
+        headers = {"Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
+        return self._json("POST", "/v1/jobs", body, headers)
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """Return a job as it stands."""
+        return self._json("GET", f"/v1/jobs/{job_id}")
+
+    def cancel(self, job_id: str) -> None:
+        """Ask a job to stop."""
+        self._json("DELETE", f"/v1/jobs/{job_id}")
+
+    def picture(self, path: str) -> httpx.Response:
+        """Fetch a picture of a job."""
+        return self._request("GET", path)
+
+    def events(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """Follow a job's events to the last; a stream that breaks is taken up again where it was."""
+        last = 0
+        since = time.monotonic()
+        while True:
+            try:
+                for number, data in self._stream(job_id, last):
+                    last, since = number, time.monotonic()
+                    yield data
+                    if data.get("event") == "done":
+                        return
+            except (httpx.TransportError, _Away) as error:
+                if time.monotonic() - since > self._away:
+                    raise self._unreachable(error) from None
+            else:
+                if self.job(job_id)["state"] in ("done", "failed", "cancelled"):
+                    return
+            time.sleep(AGAIN)
+
+    def _stream(self, job_id: str, last: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        headers = {"Last-Event-ID": str(last)} if last else {}
+        with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
+            if answer.status_code != httpx.codes.OK:
+                answer.read()
+                self._check(answer)
+                return
+            data = ""
+            for line in answer.iter_lines():
+                if line.startswith("data: "):
+                    data = line.removeprefix("data: ")
+                elif line.startswith("id: ") and data:
+                    yield int(line.removeprefix("id: ")), json.loads(data)
+                    data = ""
+
+    def _json(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        answer = self._request(method, path, body, headers)
+        try:
+            tree = answer.json()
+        except ValueError:
+            tree = None
+        if not isinstance(tree, dict):
+            raise ServiceError(f"{self._url} does not answer like nova-graph", hint="Is the address right?")
+        return tree
+
+    def _request(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        retrying = Retrying(
+            retry=retry_if_exception_type((httpx.TransportError, _Away)),
+            stop=stop_after_delay(self._away) if self._was_there else stop_after_attempt(1),
+            wait=wait_exponential_jitter(initial=0.2, max=5),
+            reraise=True,
+        )
+        try:
+            for attempt in retrying:
+                with attempt:
+                    answer = self._http.request(method, path, content=body, headers=headers)
+                    self._check(answer)
+                    self._was_there = True
+        except (httpx.TransportError, _Away) as error:
+            raise self._unreachable(error) from None
+        return answer
+
+    def _unreachable(self, error: Exception) -> ServiceError:
+        return ServiceError(
+            f"{self._url} cannot be reached: {error or type(error).__name__}",
+            hint="Is `nova-graph serve` running there?",
+        )
+
+    def _check(self, answer: httpx.Response) -> None:
+        if answer.is_success:
+            return
+        if answer.status_code in _UNSURE:
+            raise _Away(f"status {answer.status_code}")
+        raise error_of(answer)
+
+
+def error_of(answer: httpx.Response) -> ServiceError:
+    """Return what an answer complains of, its positions included."""
+    try:
+        problem = answer.json() if answer.headers.get("content-type", "").startswith(_PROBLEM) else {}
+    except ValueError:
+        problem = {}
+    if not isinstance(problem, dict) or not problem:
+        return ServiceError(f"the service answered with status {answer.status_code}", hint="Is the address right?")
+    parts = [str(_placed(item)) for item in problem.get("problems", ()) if isinstance(item, dict)]
+    return ServiceError("\n".join([*parts, str(problem.get("detail", ""))]), hint=str(problem.get("hint", "")))
+
+
+def _placed(item: Mapping[str, Any]) -> Problem:
+    message = str(item.get("message", ""))
+    line, column = item.get("line"), item.get("column")
+    if not isinstance(line, int) or not isinstance(column, int):
+        return Problem(message)
+    length = item.get("length")
+    span = Span(
+        str(item.get("file", "graph")),
+        line,
+        column,
+        length if isinstance(length, int) else 1,
+        str(item.get("text") or ""),
+    )
+    return Problem(message, span)
