@@ -21,6 +21,7 @@ from engine.errors import NovaError, SettingError
 from engine.values import Json
 from nova_graph.modal.containers import fetch_default, import_kernels, open_front, open_studio
 from nova_graph.modal.image import make_image
+from nova_graph.modal.jobs import JobWriter
 from nova_graph.modal.settings import MOUNT, CloudSettings, read_cloud_settings
 from nova_graph.modal.volume import Shared
 
@@ -44,6 +45,7 @@ app = modal.App(SETTINGS.app)
 image = make_image(SETTINGS)
 volume = modal.Volume.from_name(SETTINGS.volume, create_if_missing=True)
 secrets = [modal.Secret.from_name(SETTINGS.secret)] if SETTINGS.secret else []
+jobs = modal.Dict.from_name(f"{SETTINGS.app}-jobs", create_if_missing=True)
 shared = Shared(commit=volume.commit, reload=volume.reload)
 region = SETTINGS.region or None
 
@@ -92,6 +94,11 @@ class NovaAnime:
         return [message for message in self.studio.draw(document) if message["event"] != "progress"]
 
     @modal.method()
+    def run_job(self, job_id: str, owner: str, document: Document) -> list[Message]:
+        """Run a job of the HTTP service: its events and its end go where the web function looks."""
+        return JobWriter(jobs, job_id).follow(self.studio.draw(document, owner=owner))
+
+    @modal.method()
     def predict(self, inputs: Document) -> list[bytes]:
         """Draw the default graph with these inputs; returns encoded pictures, raises RuntimeError."""
         return self.studio.predict(inputs)
@@ -128,6 +135,23 @@ def prepare(document: Document) -> Iterator[Message]:
 def timing_report() -> Document:
     """Return how long the calls of all containers took."""
     return open_front(shared).timing_report()
+
+
+@app.function(
+    image=image,
+    volumes={MOUNT: volume},
+    secrets=secrets,
+    timeout=HOUR,
+    scaledown_window=SETTINGS.scaledown,
+    region=region,
+)
+@modal.concurrent(max_inputs=100)
+@modal.asgi_app(requires_proxy_auth=SETTINGS.proxy_auth)
+def web() -> Any:
+    """Serve the HTTP API; a GPU container starts only for what is left to compute."""
+    from nova_graph.modal.web import make_web_app
+
+    return make_web_app(open_front(shared), jobs, NovaAnime().run_job, shared)
 
 
 @app.local_entrypoint()

@@ -11,6 +11,7 @@ from engine.document import document
 from engine.parse import parse
 from engine.plan import make_plan
 from engine.values import Json
+from nodes.assets import Settings
 from nova_graph.api import Plan, load
 from nova_graph.runtime import Runtime, local_runtime
 
@@ -47,6 +48,21 @@ def with_checkpoint(document: Document, checkpoint: str) -> Document | None:
     if not isinstance(inputs, dict) or not isinstance(declared, dict) or declared.get("default") == checkpoint:
         return None
     return {**document, "inputs": {**inputs, "checkpoint": {**declared, "default": checkpoint}}}
+
+
+def uploads_folder(settings: Settings) -> Path:
+    """Return the folder of the Volume with the pictures that were sent in over HTTP."""
+    return settings.cache / "uploads"
+
+
+def for_owner(runtime: Runtime, owner: str) -> Runtime:
+    """Return a runtime that finds the pictures which this owner sent in, and is otherwise the same."""
+    if not owner:
+        return runtime
+    from nova_graph.http.uploads import Uploads
+
+    assets = Uploads(uploads_folder(runtime.settings)).assets_for(owner, runtime.services.assets)
+    return replace(runtime, services=replace(runtime.services, assets=assets))
 
 
 def without_history(runtime: Runtime) -> Runtime:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from queue import SimpleQueue
 
 from engine.errors import AssetError, AssetMissing, GraphErrors, NodeError
@@ -11,7 +11,7 @@ from engine.events import AnyEvent, Done, Warned
 from engine.services import Cancel
 from engine.values import Json
 from nova_graph.api import Plan, run
-from nova_graph.modal.documents import Document, default_document, plan_document, with_checkpoint
+from nova_graph.modal.documents import Document, default_document, for_owner, plan_document, with_checkpoint
 from nova_graph.modal.timing import TimingLog, read_entries, summarize
 from nova_graph.modal.volume import Shared
 from nova_graph.modal.wire import Message, Report, from_error, from_event, from_files, from_report
@@ -20,6 +20,15 @@ from nova_graph.runtime import Runtime
 Put = Callable[[Message | None], None]
 
 _LOST = ("CUDA error", "CUDNN_STATUS", "CUBLAS_STATUS", "an illegal memory access")
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """One call: what to run, on what, and whether pictures of work in progress are wanted."""
+
+    document: Document
+    runtime: Runtime
+    previews: bool
 
 
 class Studio:
@@ -47,17 +56,18 @@ class Studio:
         self._fallback = fallback
         self._calls = 0
 
-    def draw(self, document: Document, *, previews: bool = False) -> Iterator[Message]:
+    def draw(self, document: Document, *, previews: bool = False, owner: str = "") -> Iterator[Message]:
         """Run a graph, yielding messages; the last is `report`, before it `pictures` or `error`.
+
+        `owner` is whose uploaded pictures the graph may name.
 
         It never raises for what goes wrong in a run. When the caller stops listening, or an exception is thrown in,
         the run stops between steps and what it finished is kept.
         """
+        order = _Order(document, for_owner(self._runtime, owner), previews)
         messages: SimpleQueue[Message | None] = SimpleQueue()
         cancel = Cancel()
-        worker = threading.Thread(
-            target=self._work, args=(document, previews, cancel, messages.put), name="nova-graph run"
-        )
+        worker = threading.Thread(target=self._work, args=(order, cancel, messages.put), name="nova-graph run")
         worker.start()
         try:
             while (message := messages.get()) is not None:
@@ -82,13 +92,12 @@ class Studio:
         """Return how long the calls took that this container knows of."""
         return summarize(read_entries(self._timing.folder))
 
-    def _work(self, document: Document, previews: bool, cancel: Cancel, put: Put) -> None:
+    def _work(self, order: _Order, cancel: Cancel, put: Put) -> None:
         began = time.perf_counter()
         self._calls += 1
         tally = _Tally(put)
         try:
-            files = self._run(document, previews, cancel, tally.hear)
-            put(files)
+            put(self._run(order, cancel, tally.hear))
         except Exception as error:  # noqa: BLE001 - it crosses the wire as text: not every class can
             put(from_error(error))
             if is_device_lost(error):
@@ -99,34 +108,32 @@ class Studio:
             put(from_report(report))
             put(None)
 
-    def _run(self, document: Document, previews: bool, cancel: Cancel, hear: Callable[[AnyEvent], None]) -> Message:
+    def _run(self, order: _Order, cancel: Cancel, hear: Callable[[AnyEvent], None]) -> Message:
         try:
-            return self._attempt(document, previews, cancel, hear)
+            return self._attempt(order, cancel, hear)
         except (AssetError, NodeError) as error:
-            other = with_checkpoint(document, self._fallback) if self._fallback and _is_about_files(error) else None
+            can_mend = self._fallback and _is_about_files(error)
+            other = with_checkpoint(order.document, self._fallback) if can_mend else None
             if other is None:
                 raise
             text = f"drawing with {self._fallback} instead, because: {error}"
             hear(Warned(seconds=0.0, node="loader", type="CheckpointLoader", text=text))
-            return self._attempt(other, previews, cancel, hear)
+            return self._attempt(replace(order, document=other), cancel, hear)
 
-    def _attempt(self, document: Document, previews: bool, cancel: Cancel, hear: Callable[[AnyEvent], None]) -> Message:
-        plan = self._plan(document)
-        return from_files(run(plan, on_event=hear, cancel=cancel, previews=previews).files)
+    def _attempt(self, order: _Order, cancel: Cancel, hear: Callable[[AnyEvent], None]) -> Message:
+        return from_files(run(self._plan(order), on_event=hear, cancel=cancel, previews=order.previews).files)
 
-    def _plan(self, document: Document) -> Plan:
+    def _plan(self, order: _Order) -> Plan:
         """Plan, after a look for new files where some are missing: downloads are not for a machine with a GPU."""
         try:
-            plan = plan_document(document, self._runtime)
+            plan = plan_document(order.document, order.runtime)
             if not plan.engine_plan.pending:
                 return plan
-        except GraphErrors:
-            raise
         except AssetError:
             pass
         self._runtime.pool.clear()
         self._volume.refresh()
-        plan = plan_document(document, self._runtime)
+        plan = plan_document(order.document, order.runtime)
         for pending in plan.engine_plan.pending:
             raise AssetMissing(
                 f"{pending.fetchable.asset.kind} {pending.fetchable.asset.name} is not on the Volume yet "

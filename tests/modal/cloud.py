@@ -13,6 +13,7 @@ BIN = Path(sys.executable).parent
 SHELL = "runtime_modal.py"
 ARTIST = "NovaAnime.*"
 SECRET = "nova-anime-checkpoint"
+KEY = "a-key-for-tests-only"
 VOLUME = "nova-anime-cache"
 SMALL = ("--checkpoint", "nova-nano", "--steps", "2", "--no-face", "--pag-scale", "0")
 """Flags of a picture that two cores draw in a moment."""
@@ -41,10 +42,10 @@ class Cloud:
             **self.settings,
         }
 
-    def modal(self, *words: str, code: int = 0, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    def modal(self, *words: str, code: int = 0, timeout: float = 100) -> subprocess.CompletedProcess[str]:
         return self._call([str(BIN / "modal"), *words], code, timeout)
 
-    def nova_graph(self, *words: str, code: int = 0, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    def nova_graph(self, *words: str, code: int = 0, timeout: float = 100) -> subprocess.CompletedProcess[str]:
         return self._call([str(BIN / "nova-graph"), *words], code, timeout)
 
     def begin(self, *words: str) -> "subprocess.Popen[str]":

@@ -4,7 +4,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from google.protobuf.empty_pb2 import Empty  # type: ignore[import-untyped]
@@ -29,6 +29,7 @@ class Apps:
     def __init__(self) -> None:
         self.apps: dict[str, App] = {}
         self._ids = itertools.count(1)
+        self.on_end: Callable[[str], None] = lambda app_id: None
 
     def deployed(self, name: str) -> App | None:
         return next((app for app in reversed(self.apps.values()) if app.name == name and not app.is_over), None)
@@ -74,6 +75,7 @@ class Apps:
 
     async def AppClientDisconnect(self, request: api_pb2.AppClientDisconnectRequest, task: str) -> Empty:
         self.apps[request.app_id].is_over = True
+        self.on_end(request.app_id)
         return Empty()
 
     async def AppGetLogs(self, request: api_pb2.AppGetLogsRequest, task: str) -> AsyncIterator[api_pb2.TaskLogsBatch]:

@@ -75,12 +75,18 @@ class Containers:
     def need(self, function_id: str) -> None:
         """Start a container unless one is there that can take inputs; one for each function is enough here."""
         function = self.functions[function_id]
-        if not any(not each.is_gone and not each.is_stopping for each in self.of(function.name)):
+        mine = [each for each in self.containers.values() if each.function.id == function_id]
+        if not any(not each.is_gone and not each.is_stopping for each in mine):
             container = Container(f"ta-{next(self._ids)}", function)
             self.containers[container.task] = container
             task = asyncio.get_running_loop().create_task(self._run(container))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def stop_app(self, app_id: str) -> None:
+        """Let the containers of an app go that is over."""
+        for container in self.containers.values():
+            container.is_stopping = container.is_stopping or container.function.app_id == app_id
 
     def kill(self, task: str) -> None:
         """End a container as the kernel would when memory is out."""

@@ -54,6 +54,7 @@ class ControlPlane:
         self.containers.functions = self.functions.functions
         self.containers.layout = self.functions.layout
         self.calls.on_input = self.containers.need
+        self.apps.on_end = self.containers.stop_app
         self.calls.on_terminate = self.containers.kill
         self.grpc_address = ""
         self._folder = folder

@@ -1,0 +1,119 @@
+"""A job of the HTTP service in a GPU container: its record and its events are kept where the web function sees them."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from engine.events import Done
+from nova_graph.modal.records import Entry, Record, ended, from_entry, piece_key, record_key, to_entry
+from nova_graph.modal.wire import Message, Report, to_event, to_files, to_report
+from nova_graph.service.backend import State
+from nova_graph.service.event_text import picture_trees, tell, tell_engine, text_of
+
+PIECE_SECONDS = 0.5
+"""Events are written this often at most: each time is a request to Modal."""
+
+_STATES: dict[str, State] = {"ok": "done", "failed": "failed", "cancelled": "cancelled"}
+
+
+class JobWriter:
+    """Writes what one job tells into a Modal Dict; `store` has `get` and `put`."""
+
+    def __init__(self, store: Any, job_id: str) -> None:
+        self._store = store
+        self._id = job_id
+        self._record: Record = from_entry(store.get(record_key(job_id)))
+        self._lines: list[str] = []
+        self._pieces = 0
+        self._written = time.monotonic()
+        self._done: Done | None = None
+        self._error = ""
+        self._kind = ""
+        self._files: list[Entry] = []
+        self._report: Report | None = None
+
+    def follow(self, messages: Iterable[Message]) -> list[Entry]:
+        """Take the messages of a run to their end and return its pictures as plain data.
+
+        When the call is cancelled, that is written down before the exception goes on.
+        """
+        now = time.time()
+        self._save(replace(self._record, job=replace(self._record.job, state="running", started=now, attempts=1)))
+        try:
+            for message in messages:
+                self._take(message)
+        except BaseException:
+            self._close("cancelled")
+            raise
+        outcome: State = "done" if not self._error else "cancelled" if self._kind == "cancelled" else "failed"
+        self._close(outcome)
+        return self._files
+
+    def _take(self, message: Message) -> None:
+        match message["event"]:
+            case "pictures":
+                self._files = message["files"]
+            case "report":
+                self._report = to_report(message)
+            case "error":
+                self._error, self._kind = str(message["error"]), str(message["kind"])
+                if self._kind != "cancelled":
+                    self._lines.append(tell("error", error=self._error))
+            case _:
+                event = to_event(message)
+                if isinstance(event, Done):
+                    self._done = event
+                elif event is not None:
+                    self._lines.append(tell_engine(event))
+        if time.monotonic() - self._written >= PIECE_SECONDS:
+            self._write()
+
+    def _close(self, state: State) -> None:
+        done = self._done or Done(seconds=0.0, outcome="failed", ran=0, cached=0)
+        pictures = picture_trees(to_files({"files": self._files}))
+        outcome = next(word for word, meant in _STATES.items() if meant == state)
+        self._lines.append(
+            text_of(
+                {
+                    "event": "done",
+                    "seconds": round(done.seconds, 4),
+                    "outcome": outcome,
+                    "ran": done.ran,
+                    "cached": done.cached,
+                    "pictures": pictures,
+                }
+            )
+        )
+        self._write()
+        job = self._record.job
+        cold = (job.started or job.accepted) - job.accepted if self._report and self._report.number == 1 else 0.0
+        over = ended(
+            self._record,
+            state,
+            error="" if state == "cancelled" else self._error,
+            pictures=len(self._files),
+            ran=done.ran,
+            cached=done.cached,
+            cold=max(0.0, cold),
+        )
+        self._save(replace(over, pieces=self._pieces))
+
+    def _write(self) -> None:
+        if self._lines:
+            self._store.put(piece_key(self._id, self._pieces), self._lines)
+            self._pieces += 1
+            self._lines = []
+        self._written = time.monotonic()
+
+    def _save(self, record: Record) -> None:
+        self._record = record
+        self._store.put(record_key(self._id), to_entry(record))
+
+
+def lines_of_failure(error: str, state: State) -> Iterator[str]:
+    """Yield the last events of a job whose container could not tell them."""
+    if state == "failed":
+        yield tell("error", error=error)
+    outcome = next(word for word, meant in _STATES.items() if meant == state)
+    yield text_of({"event": "done", "seconds": 0.0, "outcome": outcome, "ran": 0, "cached": 0, "pictures": []})

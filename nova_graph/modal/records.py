@@ -1,0 +1,96 @@
+"""Jobs as they are kept in a Modal Dict: one entry a job, and its events in numbered pieces.
+
+Entries expire a week after they were last touched, as Modal's results do.
+"""
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from nodes.values import File
+from nova_graph.service.backend import Job, NewJob, State
+
+Entry = dict[str, Any]
+JOB = "job/"
+"""What the keys of jobs begin with."""
+
+COUNT = "count"
+"""The key of how many jobs there were."""
+
+
+def record_key(job_id: str) -> str:
+    """Return the key of a job's entry."""
+    return f"{JOB}{job_id}"
+
+
+def claim_key(job: NewJob) -> str:
+    """Return the key under which an idempotency key leads to a job."""
+    return f"claim/{job.owner}/{job.idempotency_key}"
+
+
+def piece_key(job_id: str, piece: int) -> str:
+    """Return the key of a piece of a job's events, counted from 0."""
+    return f"events/{job_id}/{piece}"
+
+
+def files_key(job_id: str) -> str:
+    """Return the key of the pictures of a job that no container ran."""
+    return f"files/{job_id}"
+
+
+def call_key(job_id: str) -> str:
+    """Return the key of the id of the call that runs a job."""
+    return f"call/{job_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A job; `pieces` is how many pieces of events there are once it is over."""
+
+    job: Job
+    pieces: int = 0
+    is_told: bool = False
+    """Whether its webhook needs no further call."""
+
+
+def new_record(job: NewJob, number: int, state: State = "queued") -> Record:
+    """Return the record of a job that is accepted now."""
+    return Record(
+        job=Job(
+            id=secrets.token_urlsafe(16),
+            owner=job.owner,
+            graph=job.graph,
+            state=state,
+            inputs=job.inputs,
+            accepted=time.time(),
+            number=number,
+            webhook_url=job.webhook_url,
+        )
+    )
+
+
+def to_entry(record: Record) -> Entry:
+    """Return a record as plain data, which every version can read."""
+    return {**asdict(record), "job": asdict(record.job)}
+
+
+def from_entry(entry: Entry) -> Record:
+    """Return the record of an entry."""
+    return Record(**{**entry, "job": Job(**entry["job"])})
+
+
+def ended(record: Record, state: State, **changes: Any) -> Record:
+    """Return a record of a job that is over."""
+    return replace(record, job=replace(record.job, state=state, ended=time.time(), **changes))
+
+
+def to_plain_files(files: Sequence[File]) -> list[Entry]:
+    """Return pictures as plain data."""
+    return [asdict(file) for file in files]
+
+
+def from_plain_files(entries: Sequence[Entry]) -> list[File]:
+    """Return the pictures of plain data."""
+    return [File(**entry) for entry in entries]

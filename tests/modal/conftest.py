@@ -1,0 +1,41 @@
+"""One control plane and one deployment for the whole folder: containers stay warm between tests, as they would."""
+
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.modal.cloud import KEY, SECRET, SHELL, Cloud
+from tests.modal.control_plane.plane import ControlPlane
+
+PIN = "1.6."
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    found = version("modal")
+    if not found.startswith(PIN):
+        pytest.fail(
+            f"modal {found} is installed, but tests/modal/control_plane speaks the protocol of modal {PIN}*: "
+            "read its changes, adapt the control plane, and move PIN and constraints.txt together"
+        )
+    with ControlPlane(tmp_path_factory.mktemp("plane")) as running:
+        running.secrets.named[SECRET] = {"NOVA_API_KEYS": KEY}
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cloud(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Cloud:
+    return Cloud(plane, tmp_path_factory.mktemp("client"))
+
+
+@pytest.fixture(scope="session")
+def deployed(cloud: Cloud) -> Cloud:
+    cloud.modal("deploy", SHELL)
+    return cloud
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"

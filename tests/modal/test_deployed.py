@@ -1,0 +1,145 @@
+"""`modal deploy runtime_modal.py`: HTTP through the deployed application, cancel, crash, and what was asked of Modal."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.modal.cloud import ARTIST, KEY, ROOT, VOLUME, Cloud
+from tests.modal.control_plane.plane import ControlPlane
+from tests.modal.control_plane.waiting import wait_for
+
+SMALL = {"checkpoint": "nova-nano", "steps": 2, "face": False, "pag_scale": 0, "prompt": "1girl, green hair"}
+LONG = {**SMALL, "steps": 150, "pag_scale": 3.0}
+
+
+@pytest.fixture(scope="module")
+def http(deployed: Cloud, plane: ControlPlane) -> Iterator[httpx.Client]:
+    url = plane.functions.find("web").metadata.web_url
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=90) as client:
+        yield client
+
+
+def job(http: httpx.Client, inputs: dict[str, Any]) -> str:
+    answer = http.post("/v1/jobs", json={"graph": "default", "inputs": inputs})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def state(http: httpx.Client, job_id: str) -> str:
+    return str(http.get(f"/v1/jobs/{job_id}").json()["state"])
+
+
+def told(http: httpx.Client, job_id: str) -> list[dict[str, Any]]:
+    text = http.get(f"/v1/jobs/{job_id}/events").text
+    return [json.loads(line.removeprefix("data:")) for line in text.splitlines() if line.startswith("data:")]
+
+
+def begun(http: httpx.Client, plane: ControlPlane, job_id: str) -> None:
+    """Wait until a job is at its long node."""
+    wait_for(lambda: state(http, job_id) == "running", "the job to run")
+    store = next(values for name, values in plane.dicts.dicts.items() if name.endswith("-jobs"))
+    wait_for(lambda: any(b'"progress"' in value and b"sampler" in value for value in store.values()), "progress")
+
+
+def test_health_and_keys_need_no_gpu(http: httpx.Client, plane: ControlPlane) -> None:
+    before = len(plane.alive(ARTIST))
+    assert http.get("/health").json()["status"] == "ok"
+    assert http.get("/v1/jobs", headers={"Authorization": "Bearer wrong"}).status_code == 401
+    wrong = http.post("/predict", json={**SMALL, "steps": 0})
+    assert wrong.status_code == 422
+    assert "steps must be at least 1" in wrong.text
+    missing = http.post("/predict", json={**SMALL, "checkpoint": "auto"})
+    assert missing.status_code in (404, 409, 422), missing.text
+    assert len(plane.alive(ARTIST)) == before
+
+
+def test_predict_gives_a_picture_and_then_knows_it(http: httpx.Client, plane: ControlPlane) -> None:
+    first = http.post("/predict", json={**SMALL, "seed": 11})
+    assert first.status_code == 200, first.text
+    assert first.headers["content-type"] == "image/png"
+    assert first.content.startswith(b"\x89PNG")
+    assert float(first.headers["x-cold-start-seconds"]) > 0
+    assert first.headers["x-seed"] == "11"
+    calls = len(plane.calls.calls)
+    again = http.post("/predict", json={**SMALL, "seed": 11})
+    assert again.content == first.content
+    asked = [each.function_id for each in list(plane.calls.calls.values())[calls:]]
+    assert plane.functions.find(ARTIST).id not in asked, "a full hit is answered without a GPU"
+
+
+def test_a_cancelled_job_leaves_a_warm_container(http: httpx.Client, plane: ControlPlane) -> None:
+    job_id = job(http, {**LONG, "seed": 12})
+    begun(http, plane, job_id)
+    (container,) = plane.alive(ARTIST)
+    http.delete(f"/v1/jobs/{job_id}")
+    wait_for(lambda: state(http, job_id) == "cancelled", "the job to be cancelled")
+    assert told(http, job_id)[-1]["outcome"] == "cancelled"
+    commits = len(plane.volumes.commits)
+    after = http.post("/predict", json={**SMALL, "seed": 13})
+    assert after.status_code == 200, after.text
+    assert float(after.headers["x-cold-start-seconds"]) == 0
+    assert plane.alive(ARTIST) == [container]
+    assert [task for _, task in plane.volumes.commits[commits:]].count(container.task) == 1, "one call, one commit"
+
+
+def test_a_lost_container_is_told_and_the_next_job_gets_another(http: httpx.Client, plane: ControlPlane) -> None:
+    job_id = job(http, {**LONG, "seed": 14})
+    begun(http, plane, job_id)
+    plane.kill(ARTIST)
+    wait_for(lambda: state(http, job_id) == "failed", "the job to fail")
+    assert "the container was lost" in http.get(f"/v1/jobs/{job_id}").text
+    last = told(http, job_id)
+    assert [each["event"] for each in last[-2:]] == ["error", "done"]
+    again = http.post("/predict", json={**SMALL, "seed": 15})
+    assert again.status_code == 200, again.text
+    assert float(again.headers["x-cold-start-seconds"]) > 0
+    kept = http.get(f"/v1/jobs/{again.headers['x-job-id']}/events").text
+    assert '"where":"disk"' in kept.replace(" ", ""), "the conditioning of the lost container was on the Volume"
+
+
+def test_jobs_are_listed_and_an_idempotency_key_gives_the_same_one(http: httpx.Client) -> None:
+    body = {"graph": "default", "inputs": {**SMALL, "seed": 11}}
+    header = {"Idempotency-Key": "once-please"}
+    one, other = (http.post("/v1/jobs", json=body, headers=header).json() for _ in range(2))
+    assert one["id"] == other["id"]
+    listed = http.get("/v1/jobs").json()["jobs"]
+    assert one["id"] in [each["id"] for each in listed]
+
+
+def test_what_modal_is_asked_for(deployed: Cloud, plane: ControlPlane) -> None:
+    artist = plane.functions.find(ARTIST)
+    asked = artist.definition
+    assert artist.gpus == ("A100-40GB",)
+    assert asked.autoscaler_settings.max_containers == 4
+    assert asked.autoscaler_settings.min_containers == 0
+    assert asked.autoscaler_settings.scaledown_window == 120
+    assert (asked.timeout_secs, asked.startup_timeout_secs) == (900, 600)
+    assert asked.checkpointing_enabled
+    assert asked.max_concurrent_inputs == 0, "pipelines are used by one call at a time"
+    assert asked.retry_policy.retries == 0
+    assert [mount.mount_path for mount in asked.volume_mounts] == ["/cache"]
+    assert VOLUME in plane.volumes.named
+    assert len(asked.secret_ids) == 1
+    web = plane.functions.find("web").definition
+    assert web.max_concurrent_inputs == 100
+    assert web.timeout_secs == 3600
+    for name in ("web", "prepare", "fetch_checkpoint", "timing_report"):
+        assert plane.functions.find(name).gpus == ("",), name
+    assert plane.functions.find("fetch_checkpoint").definition.timeout_secs == 3600
+    assert plane.images.environ(asked.image_id)["NOVA_REQUIRE_CHECKPOINT"] == "1"
+
+
+def test_every_data_file_is_uploaded(deployed: Cloud, plane: ControlPlane) -> None:
+    seen = plane.mounts.names(plane.functions.find(ARTIST).definition.mount_ids)
+    here = {
+        f"/root/{path.relative_to(ROOT)}"
+        for package in ("engine", "nodes", "nova_graph", "graphs")
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert here <= seen, sorted(here - seen)
+    kinds = {name.rpartition(".")[2] for name in here}
+    assert {"yaml", "json", "safetensors", "gz", "py"} <= kinds

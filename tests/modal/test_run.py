@@ -1,0 +1,138 @@
+"""`modal run runtime_modal.py`: the real client, the real container entrypoint, the embedded model."""
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image as Pillow
+
+from tests.modal.cloud import ARTIST, ROOT, SECRET, SHELL, SMALL, VOLUME, Cloud
+from tests.modal.control_plane.plane import ControlPlane
+
+
+def gpu_containers(plane: ControlPlane) -> int:
+    return len(plane.containers.of(ARTIST))
+
+
+def test_it_draws_saves_and_says_what_it_took(cloud: Cloud, plane: ControlPlane, out: Path) -> None:
+    done = cloud.modal("run", SHELL, "--prompt", "1girl, red hair", *SMALL, "--seed", "5", "--out", str(out))
+    (path,) = out.iterdir()
+    assert re.fullmatch(r"output_\d{8}_\d{6}\.png", path.name)
+    assert str(path) in done.stdout
+    with Pillow.open(path) as picture:
+        assert picture.size == (128, 128)
+        assert '"seed":5' in picture.info["nova_graph"].replace(" ", "")
+    assert "sampler (Sampler) finished" in done.stderr
+    assert re.search(r"s in all; .*cold start \d+\.\d s; 6 nodes ran, 0 cached", done.stderr)
+    assert not plane.unanswered()
+
+
+def test_a_full_hit_asks_for_no_gpu(cloud: Cloud, plane: ControlPlane, out: Path) -> None:
+    flags = (*SMALL, "--seed", "5", "--out", str(out))
+    before = gpu_containers(plane)
+    done = cloud.modal("run", SHELL, "--prompt", "1girl, red hair", *flags)
+    assert "no GPU was asked" in done.stderr
+    assert gpu_containers(plane) == before
+    assert len(list(out.iterdir())) == 1
+
+
+def test_a_second_container_starts_with_what_the_first_one_knew(cloud: Cloud, plane: ControlPlane, out: Path) -> None:
+    before = gpu_containers(plane)
+    done = cloud.modal("run", SHELL, "--prompt", "1girl, red hair", *SMALL, "--seed", "6", "--out", str(out))
+    assert gpu_containers(plane) == before + 1
+    assert "encoder (Encoder) cached (disk)" in done.stderr
+    assert "sampler (Sampler) finished" in done.stderr
+
+
+def test_every_container_writes_a_timing_file_of_its_own(cloud: Cloud, plane: ControlPlane) -> None:
+    files = sorted(path.stem for path in (plane.volume(VOLUME) / "timing").iterdir())
+    assert files == sorted(each.task for each in plane.containers.of(ARTIST))
+    told = cloud.modal("run", f"{SHELL}::timing_report")
+    assert told.returncode == 0
+
+
+def test_a_mistake_costs_nothing(cloud: Cloud, plane: ControlPlane) -> None:
+    calls = len(plane.calls.calls)
+    done = cloud.modal("run", SHELL, "--steps", "0", code=1)
+    assert "steps must be at least 1, got 0" in done.stderr + done.stdout
+    assert len(plane.calls.calls) == calls
+
+
+def test_without_a_checkpoint_nobody_pays_for_the_embedded_model(cloud: Cloud, plane: ControlPlane) -> None:
+    before = gpu_containers(plane)
+    done = cloud.modal("run", SHELL, "--prompt", "1girl", "--steps", "2", code=1)
+    told = done.stderr + done.stdout
+    assert "CHECKPOINT_URL" in told
+    assert "NOVA_ANIME_HF_ID" in told
+    assert "Traceback" not in told
+    assert gpu_containers(plane) == before
+
+
+def test_a_checkpoint_is_fetched_once_without_a_gpu_and_then_used(cloud: Cloud, plane: ControlPlane, out: Path) -> None:
+    plane.blobs.contents["anime.safetensors"] = (ROOT / "nodes/sdxl/nano/nova-nano.safetensors").read_bytes()
+    url = f"{plane.blobs.address}/blobs/anime.safetensors?token=hidden-word"
+    plane.secrets.named["with-a-url"] = {"CHECKPOINT_URL": url}
+    with_url = replace(cloud, settings={"NOVA_MODAL_SECRET": "with-a-url", "NOVA_MODAL_VOLUME": "empty-at-first"})
+    before = gpu_containers(plane)
+    fetched = with_url.modal("run", f"{SHELL}::fetch_checkpoint")
+    assert gpu_containers(plane) == before
+    assert (plane.volume("empty-at-first") / "checkpoint" / "anime.safetensors").is_file()
+    flags = ("--steps", "1", "--no-face", "--pag-scale", "0", "--seed", "1", "--out", str(out))
+    drawn = with_url.modal("run", SHELL, "--prompt", "1girl", *flags)
+    assert len(list(out.iterdir())) == 1
+    printed = "".join(line for each in plane.containers.containers.values() for line in each.printed)
+    assert "hidden-word" not in fetched.stdout + fetched.stderr + drawn.stdout + drawn.stderr + printed
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"NOVA_MODAL_GPU": "A100-40G"}, "there is no GPU 'A100-40G'\n  Did you mean A100-40GB?"),
+        ({"NOVA_MODAL_GPUS": "L4"}, "there is no setting NOVA_MODAL_GPUS\n  Did you mean NOVA_MODAL_GPU?"),
+        ({"NOVA_MODAL_SECRET": "nowhere"}, "Secret 'nowhere' not found"),
+    ],
+)
+def test_wrong_settings_deploy_nothing(
+    cloud: Cloud, plane: ControlPlane, settings: dict[str, str], message: str
+) -> None:
+    functions = len(plane.requests("AppPublish"))
+    done = replace(cloud, settings=settings).modal("deploy", SHELL, code=1)
+    assert message in done.stderr + done.stdout
+    assert len(plane.requests("AppPublish")) == functions
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("nova_graph/modal/image.py", '"engine", "nodes", "nova_graph"', '"engine", "nova_graph"', "nodes"),
+        ("nova_graph/modal/containers.py", "import random\n", "import random\n\nimport hypothesis\n", "hypothesis"),
+    ],
+)
+def test_what_the_image_lacks_is_noticed(
+    cloud: Cloud, tmp_path: Path, file: str, old: str, new: str, message: str
+) -> None:
+    """A package of the source that is not uploaded; a package that is installed here but not in the image."""
+    copy = copied_project(tmp_path / "project")
+    source = (copy / file).read_text()
+    assert old in source
+    (copy / file).unlink()
+    (copy / file).write_text(source.replace(old, new))
+    done = replace(cloud, project=copy).modal("run", f"{SHELL}::timing_report", code=1)
+    assert f"No module named '{message}'" in done.stderr + done.stdout
+
+
+def copied_project(folder: Path) -> Path:
+    folder.mkdir()
+    for name in ("engine", "nodes", "nova_graph", "graphs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (SHELL, "pyproject.toml", "constraints.txt"):
+        shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def test_the_secret_may_be_left_out(cloud: Cloud, plane: ControlPlane) -> None:
+    secrets = len(plane.requests("SecretGetOrCreate"))
+    replace(cloud, settings={"NOVA_MODAL_SECRET": "none"}).modal("run", f"{SHELL}::timing_report")
+    assert SECRET not in {each.deployment_name for each in plane.requests("SecretGetOrCreate")[secrets:]}
