@@ -64,8 +64,8 @@ def _work(connection: socket.socket, runtime: Runtime, services_of: Callable[[st
     # What is there now stays: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    outbox.send({"say": "hello"})
     try:
+        outbox.send({"say": "hello"})
         while (task := inbox.next()) is not None:
             perform(task, runtime, services_of(task.owner), outbox, inbox)
     except (BrokenPipeError, ConnectionResetError):

@@ -35,15 +35,18 @@ class Storm:
             case 1:
                 return single("Draw", size=200 + value, seed=value)
             case 2:
-                return single("Note", path=str(self.notes), value=value, wait=0.004)
-        return single("Note", path=str(self.notes), value=value)
+                return single("Note", path=str(self.notes), value=value, wait=0.01)
+        return single("Note", path=str(self.notes), value=value, wait=0.002)
 
     async def rage(self) -> None:
         service = await start_service(self.folder, **BOUNDS)
         for kill in range(KILLS):
-            most = JOBS * (kill + 1) // KILLS
+            most = min(JOBS, 60 + JOBS * kill // KILLS)
             handing = asyncio.gather(*(self.hand_in(service, value) for value in range(most)))
-            await asyncio.sleep(self.random.uniform(0.0, 0.25))
+            if self.random.random() < 0.7:
+                # Otherwise the worker is still about to start.
+                await service.worker_pid()
+            await asyncio.sleep(self.random.uniform(0.0, 0.2))
             service = await self.kill(service)
             await handing
         await asyncio.gather(*(self.hand_in(service, value) for value in range(JOBS)))
