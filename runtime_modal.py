@@ -195,6 +195,6 @@ def main(  # noqa: PLR0913, PLR0917 - the inputs of the graph, as typed flags
         "face_denoise": face_denoise,
     }
     try:
-        draw_default(ModalRemote(prepare, NovaAnime()), inputs, Path(out))
+        draw_default(ModalRemote(prepare, NovaAnime()), SETTINGS, inputs, Path(out))
     except NovaError as error:
         raise SystemExit(str(error)) from None

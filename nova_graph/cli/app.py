@@ -26,6 +26,10 @@ Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the pictures.
 AsJson = Annotated[bool, typer.Option("--json", help="Print events as NDJSON, one object a line.")]
 Previews = Annotated[bool, typer.Option("--previews", help="With --json: pictures of work in progress, as base64.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache folder.")]
+On = Annotated[str, typer.Option("--on", metavar="PLACE", help="local, or modal: the app that is deployed there.")]
+Sweep = Annotated[
+    list[str] | None, typer.Option("--sweep", metavar="NAME=A,B,...", help="With --on modal: a run for each value.")
+]
 LogLevel = Literal["debug", "info", "warning", "error"]
 OUTPUTS = Path("outputs")
 
@@ -52,6 +56,8 @@ def run(
     json: AsJson = False,
     previews: Previews = False,
     no_cache: NoCache = False,
+    on: On = "local",
+    sweep: Sweep = None,
     traceback: Traceback = False,
     help_: Help = False,
 ) -> None:
@@ -60,6 +66,10 @@ def run(
 
     given = collect(ctx, graph, settings, help_, traceback)
     lines = open_lines(previews) if json else None
+    if on != "local" or sweep:
+        from nova_graph.cli.commands.cloud import CloudOptions, run_elsewhere
+
+        perform(lambda: run_elsewhere(on, given, CloudOptions(out, tuple(sweep or ())), lines), traceback, lines)
     perform(lambda: run_graph(given, RunOptions(out, device, not no_cache), lines), traceback, lines)
 
 

@@ -1,18 +1,19 @@
 """The calling side: send a graph to containers, show what they tell, take the pictures."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from engine.errors import NovaError
 from engine.events import AnyEvent
+from engine.values import Json
 from nodes.values import File
 from nova_graph.modal.documents import Document
 from nova_graph.modal.prices import estimate
 from nova_graph.modal.settings import CloudSettings
-from nova_graph.modal.wire import CloudError, Message, Report, to_error, to_event, to_files, to_report
+from nova_graph.modal.wire import CloudError, Message, Report, to_error, to_event, to_groups, to_report
 
 Show = Callable[[AnyEvent], None]
 Say = Callable[[str], None]
@@ -25,10 +26,18 @@ ARTIST = "NovaAnime"
 class Drawn:
     """What a call gave; `report` is None where every result was known and no GPU was asked."""
 
-    files: tuple[File, ...]
+    groups: Mapping[str, tuple[File, ...]]
+    """The encoded pictures by the graph's outputs."""
+    outputs: Mapping[str, Json]
+    """The outputs that are plain values."""
     report: Report | None
     waited: float = 0.0
     """Seconds from the call to the container's first word."""
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """All pictures, in order."""
+        return tuple(file for files in self.groups.values() for file in files)
 
 
 class Remote(Protocol):
@@ -75,8 +84,8 @@ class ModalRemote:
 
     def run_all(self, documents: Sequence[Document]) -> Iterator[list[Message] | BaseException]:
         """Map over the GPU class: Modal decides how many containers work on it."""
-        results: Iterator[list[Message] | BaseException] = self.artist.draw.map(documents, return_exceptions=True)
-        return results
+        results: Iterable[list[Message] | BaseException] = self.artist.draw.map(documents, return_exceptions=True)
+        return iter(results)
 
 
 def deployed(settings: CloudSettings) -> ModalRemote:
@@ -85,6 +94,27 @@ def deployed(settings: CloudSettings) -> ModalRemote:
 
     artist = modal.Cls.from_name(settings.app, ARTIST)
     return ModalRemote(modal.Function.from_name(settings.app, "prepare"), artist())
+
+
+@contextmanager
+def modal_errors(settings: CloudSettings) -> Iterator[None]:
+    """Say what Modal's own errors mean; raises CloudError."""
+    from modal import exception
+
+    try:
+        yield
+    except exception.NotFoundError as error:
+        text = f"{settings.app} is not deployed, or was deployed by another version: {error}"
+        raise CloudError(f"{text}\n  Deploy it: modal deploy runtime_modal.py", "fault") from None
+    except exception.AuthError as error:
+        raise CloudError(f"Modal does not know you: {error}\n  Run: modal token new", "fault") from None
+    except exception.FunctionTimeoutError:
+        text = f"the call took longer than {settings.timeout} s"
+        raise CloudError(f"{text}\n  Set NOVA_MODAL_TIMEOUT and deploy again.", "fault") from None
+    except exception.InternalFailure as error:
+        raise CloudError(f"the container was lost: {error}\n  Run it again.", "fault") from None
+    except exception.Error as error:
+        raise CloudError(f"Modal: {type(error).__name__}: {error}", "fault") from None
 
 
 def cancel_call(call_id: str) -> None:
@@ -150,7 +180,7 @@ def _judged(result: list[Message] | BaseException, say: Say) -> Drawn | NovaErro
 
 
 def _take(messages: Iterable[Message], show: Show, say: Say) -> Drawn | None:
-    files: tuple[File, ...] | None = None
+    given: Message | None = None
     report: Report | None = None
     error: NovaError | None = None
     asked, waited = time.monotonic(), 0.0
@@ -158,7 +188,7 @@ def _take(messages: Iterable[Message], show: Show, say: Say) -> Drawn | None:
         waited = waited or time.monotonic() - asked
         match message.get("event"):
             case "pictures":
-                files = to_files(message)
+                given = message
             case "report":
                 report = to_report(message)
             case "error":
@@ -171,4 +201,6 @@ def _take(messages: Iterable[Message], show: Show, say: Say) -> Drawn | None:
                     show(event)
     if error is not None:
         raise error
-    return Drawn(files, report, waited) if files is not None else None
+    if given is None:
+        return None
+    return Drawn(to_groups(given), given["outputs"], report, waited)

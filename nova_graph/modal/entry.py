@@ -7,18 +7,20 @@ from pathlib import Path
 
 from engine.values import Json
 from nova_graph.cli.plain import PlainLines
-from nova_graph.modal.client import Drawn, Remote, cost_line, draw
+from nova_graph.modal.client import Drawn, Remote, cost_line, draw, modal_errors
 from nova_graph.modal.documents import default_document
+from nova_graph.modal.settings import CloudSettings
 
 
-def draw_default(remote: Remote, inputs: Mapping[str, Json], out: Path) -> tuple[Path, ...]:
+def draw_default(remote: Remote, settings: CloudSettings, inputs: Mapping[str, Json], out: Path) -> tuple[Path, ...]:
     """Draw the default graph, save the pictures as `output_<date>_<time>.png`, and say what it took; raises NovaError.
 
     The graph is checked here first, so that a mistake costs nothing.
     """
     settled = default_document(inputs)
     began = datetime.now().astimezone()
-    drawn = draw(remote, settled, PlainLines(sys.stderr.write).show, _say)
+    with modal_errors(settings):
+        drawn = draw(remote, settled, PlainLines(sys.stderr.write).show, _say)
     paths = save(drawn, out, datetime.now().astimezone())
     for path in paths:
         sys.stdout.write(f"{path}\n")

@@ -13,7 +13,7 @@ from nova_graph.api import Plan, run
 from nova_graph.modal.documents import Document, plan_document, without_history
 from nova_graph.modal.timing import read_entries, summarize
 from nova_graph.modal.volume import Shared
-from nova_graph.modal.wire import Message, from_error, from_event, from_files
+from nova_graph.modal.wire import Message, from_error, from_event, from_outputs
 from nova_graph.runtime import Runtime, Warn, local_runtime
 
 READY: Message = {"event": "ready"}
@@ -61,7 +61,7 @@ class Front:
         events: list[AnyEvent] = []
         result = run(plan, on_event=events.append)
         yield from map(from_event, events)
-        yield from_files(result.files)
+        yield from_outputs(result.outputs)
 
     def _download(self, plan: Plan) -> Iterator[Message]:
         """Download every missing file, then make them seen by all; yields a message for each."""

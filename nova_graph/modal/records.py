@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from nodes.values import File
+from nova_graph.modal.wire import to_files
 from nova_graph.service.backend import Job, NewJob, State
 
 Entry = dict[str, Any]
@@ -93,4 +94,4 @@ def to_plain_files(files: Sequence[File]) -> list[Entry]:
 
 def from_plain_files(entries: Sequence[Entry]) -> list[File]:
     """Return the pictures of plain data."""
-    return [File(**entry) for entry in entries]
+    return list(to_files({"files": entries}))

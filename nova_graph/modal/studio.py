@@ -14,7 +14,7 @@ from nova_graph.api import Plan, run
 from nova_graph.modal.documents import Document, default_document, for_owner, plan_document, with_checkpoint
 from nova_graph.modal.timing import TimingLog, read_entries, summarize
 from nova_graph.modal.volume import Shared
-from nova_graph.modal.wire import Message, Report, from_error, from_event, from_files, from_report
+from nova_graph.modal.wire import Message, Report, from_error, from_event, from_outputs, from_report
 from nova_graph.runtime import Runtime
 
 Put = Callable[[Message | None], None]
@@ -121,7 +121,7 @@ class Studio:
             return self._attempt(replace(order, document=other), cancel, hear)
 
     def _attempt(self, order: _Order, cancel: Cancel, hear: Callable[[AnyEvent], None]) -> Message:
-        return from_files(run(self._plan(order), on_event=hear, cancel=cancel, previews=order.previews).files)
+        return from_outputs(run(self._plan(order), on_event=hear, cancel=cancel, previews=order.previews).outputs)
 
     def _plan(self, order: _Order) -> Plan:
         """Plan, after a look for new files where some are missing: downloads are not for a machine with a GPU."""

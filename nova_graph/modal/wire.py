@@ -22,7 +22,8 @@ from engine.errors import (
     SettingError,
 )
 from engine.events import AnyEvent
-from nodes.values import File
+from nodes.values import File, Files
+from nova_graph.service.perform import plain_outputs
 
 Message = dict[str, Any]
 
@@ -80,14 +81,24 @@ def to_event(message: Mapping[str, Any]) -> AnyEvent | None:
     return event_class(**values)
 
 
-def from_files(files: tuple[File, ...]) -> Message:
-    """Return pictures as a message."""
-    return {"event": "pictures", "files": [asdict(file) for file in files]}
+def from_outputs(outputs: Mapping[str, object]) -> Message:
+    """Return the outputs of a run as a message: encoded pictures, and plain values."""
+    groups = {name: value.files for name, value in outputs.items() if isinstance(value, Files)}
+    files = [{**asdict(file), "output": name} for name, group in groups.items() for file in group]
+    return {"event": "pictures", "files": files, "outputs": plain_outputs(outputs)}
 
 
 def to_files(message: Mapping[str, Any]) -> tuple[File, ...]:
     """Return the pictures that a message carries."""
-    return tuple(File(**{member.name: each[member.name] for member in fields(File)}) for each in message["files"])
+    return tuple(_file(each) for each in message["files"])
+
+
+def to_groups(message: Mapping[str, Any]) -> dict[str, tuple[File, ...]]:
+    """Return the pictures that a message carries by the outputs that gave them."""
+    groups: dict[str, tuple[File, ...]] = {}
+    for each in message["files"]:
+        groups[each["output"]] = (*groups.get(each["output"], ()), _file(each))
+    return groups
 
 
 def from_report(report: Report) -> Message:
@@ -120,6 +131,10 @@ def to_error(message: Mapping[str, Any]) -> NovaError:
     if kind in ("registry", "setting"):
         return SettingError(text)
     return CloudError(text, kind)
+
+
+def _file(entry: Mapping[str, Any]) -> File:
+    return File(**{member.name: entry[member.name] for member in fields(File)})
 
 
 def _frozen(value: object, hint: object) -> object:

@@ -1,13 +1,16 @@
-"""`modal deploy runtime_modal.py`: HTTP through the deployed application, cancel, crash, and what was asked of Modal."""
+"""`modal deploy runtime_modal.py`: HTTP through the deployed application, cancel, crash, the command line."""
 
 import json
+import signal
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.modal.cloud import ARTIST, KEY, ROOT, VOLUME, Cloud
+from tests.modal.cloud import ARTIST, KEY, ROOT, SHELL, VOLUME, Cloud
 from tests.modal.control_plane.plane import ControlPlane
 from tests.modal.control_plane.waiting import wait_for
 
@@ -143,3 +146,83 @@ def test_every_data_file_is_uploaded(deployed: Cloud, plane: ControlPlane) -> No
     assert here <= seen, sorted(here - seen)
     kinds = {name.rpartition(".")[2] for name in here}
     assert {"yaml", "json", "safetensors", "gz", "py"} <= kinds
+
+
+FLAGS = ("--checkpoint", "nova-nano", "--steps", "2", "--no-face", "--pag-scale", "0", "--prompt", "1girl, green hair")
+
+
+def test_the_command_line_runs_a_graph_file_there(deployed: Cloud, plane: ControlPlane, out: Path) -> None:
+    local = deployed.folder / "local-cache" / "results"
+    done = deployed.nova_graph(
+        "run", "graphs/default.yaml", "--on", "modal", *FLAGS, "--seed", "21", "--out", str(out), "--json"
+    )
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert next(each["event"] for each in events if each.get("node") == "sampler") == "started"
+    assert events[-1]["event"] == "done"
+    assert events[-1]["ran"] + events[-1]["cached"] == 6
+    (picture,) = out.iterdir()
+    assert events[-1]["pictures"][0]["path"] == str(picture)
+    assert "GPU" in done.stderr or "on a processor, not priced" in done.stderr
+    assert not local.exists(), "nothing was computed here"
+
+
+def test_a_sweep_fans_out_and_one_failure_spoils_no_other(deployed: Cloud, plane: ControlPlane, out: Path) -> None:
+    calls = len(plane.requests("FunctionPutInputs"))
+    words = ("run", "graphs/default.yaml", "--on", "modal", *FLAGS, "--out", str(out))
+    done = deployed.nova_graph(*words, "--sweep", "seed=22,23", "--sweep", "cfg=4,5")
+    assert len(list(out.iterdir())) == 4
+    assert len(done.stdout.splitlines()) == 4
+    assert "4 of 4: " in done.stderr
+    mapped = [each for request in plane.requests("FunctionPutInputs")[calls:] for each in request.inputs]
+    assert len(mapped) == 4, "Modal's own map was given all of them"
+    mixed = deployed.nova_graph(
+        "run", "graphs/default.yaml", "--on", "modal", "--steps", "2", "--no-face", "--pag-scale", "0",
+        "--prompt", "1girl, green hair", "--seed", "22", "--out", str(out), "--sweep", "checkpoint=nova-nano,auto",
+        code=1,
+    )  # fmt: skip
+    assert "2 of 2 failed: " in mixed.stderr
+    assert len(list(out.iterdir())) == 5
+
+
+def test_ctrl_c_cancels_the_call_and_the_container_stays(deployed: Cloud, plane: ControlPlane, out: Path) -> None:
+    (before,) = plane.alive(ARTIST)
+    flags = ("--checkpoint", "nova-nano", "--steps", "150", "--no-face", "--seed", "24")
+    process = deployed.begin("nova-graph", "run", "graphs/default.yaml", "--on", "modal", *flags, "--json")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"progress"' in line:
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    wait_for(lambda: not plane.calls.running(before.task), "the call to end")
+    assert plane.requests("FunctionCallCancel")
+    assert plane.alive(ARTIST) == [before]
+
+
+def test_mistakes_of_the_command_line_ask_modal_for_nothing(deployed: Cloud, plane: ControlPlane) -> None:
+    asked = len(plane.requests("FunctionGet")) + len(plane.requests("ClassGet"))
+    wrong = deployed.nova_graph("run", "graphs/default.yaml", "--on", "modal", "--steps", "0", code=2)
+    assert "steps must be at least 1" in wrong.stderr
+    elsewhere = deployed.nova_graph("run", "graphs/default.yaml", "--on", "moon", code=2)
+    assert "Use local or modal." in elsewhere.stderr
+    swept = deployed.nova_graph("run", "graphs/default.yaml", "--sweep", "seed=1,2", code=2)
+    assert "add --on modal" in swept.stderr
+    assert len(plane.requests("FunctionGet")) + len(plane.requests("ClassGet")) == asked
+
+
+def test_an_app_that_is_not_deployed_is_named(deployed: Cloud) -> None:
+    other = replace(deployed, settings={"NOVA_MODAL_APP": "never-deployed"})
+    done = other.nova_graph("run", "graphs/default.yaml", "--on", "modal", *FLAGS, code=1)
+    assert "never-deployed is not deployed" in done.stderr
+    assert "modal deploy runtime_modal.py" in done.stderr
+
+
+def test_gpus_are_asked_for_in_order_and_settings_reach_the_containers(cloud: Cloud, plane: ControlPlane) -> None:
+    settings = {"NOVA_MODAL_APP": "choosy", "NOVA_MODAL_GPU": "l40s, A100-80GB,H100!", "NOVA_MODAL_SCALEDOWN": "30"}
+    replace(cloud, settings=settings).modal("deploy", SHELL)
+    artist = plane.functions.find(ARTIST)
+    assert artist.gpus == ("L40S", "A100-80GB", "H100!")
+    assert artist.definition.autoscaler_settings.scaledown_window == 30
+    assert plane.images.environ(artist.definition.image_id)["NOVA_MODAL_APP"] == "choosy"
+    assert not plane.unanswered()

@@ -51,11 +51,10 @@ class Functions:
         ranked = [each.function for each in request.function_data.ranked_functions] or [request.function]
         function.definition = ranked[0]
         function.gpus = tuple(each.resources.gpu_config.gpu_type for each in ranked)
-        members = [api_pb2.FunctionData.RankedFunction(rank=rank, function=each) for rank, each in enumerate(ranked)]
         return api_pb2.FunctionCreateResponse(
             function_id=function.id,
             function=ranked[0],
-            function_data=api_pb2.FunctionData(ranked_functions=members),
+            function_data=_data(ranked),
             handle_metadata=function.metadata,
         )
 
@@ -80,7 +79,9 @@ class Functions:
         if app is None or request.object_tag not in app.function_ids:
             raise GRPCError(Status.NOT_FOUND, f"no function {request.object_tag} in a deployed app {request.app_name}")
         function = self.functions[app.function_ids[request.object_tag]]
-        return api_pb2.FunctionGetResponse(function_id=function.id, handle_metadata=function.metadata)
+        return api_pb2.FunctionGetResponse(
+            function_id=function.id, handle_metadata=function.metadata, function=_data([function.definition])
+        )
 
     async def FunctionBindParams(
         self, request: api_pb2.FunctionBindParamsRequest, task: str
@@ -134,3 +135,8 @@ class Functions:
     @staticmethod
     def _class_metadata(served: Function) -> api_pb2.ClassHandleMetadata:
         return api_pb2.ClassHandleMetadata(class_function_id=served.id, class_function_metadata=served.metadata)
+
+
+def _data(ranked: list[api_pb2.Function]) -> api_pb2.FunctionData:
+    members = [api_pb2.FunctionData.RankedFunction(rank=rank, function=each) for rank, each in enumerate(ranked)]
+    return api_pb2.FunctionData(ranked_functions=members)
