@@ -44,18 +44,23 @@ class Cache:
         self._closed = False
         self._changed = Condition()
 
-    def get(self, key: str, output_class: type[Out]) -> tuple[Out, Literal["memory", "disk"]] | None:
-        """Return the outputs of a key and where they were, or None; what was on disk is in memory from now on."""
+    def get(
+        self, key: str, output_class: type[Out], *, stored: bool = True
+    ) -> tuple[Out, Literal["memory", "disk"]] | None:
+        """Return the outputs of a key and where they were, or None; what was on disk is in memory from now on.
+
+        Unless `stored`, the disk is not asked: outputs of this kind are never put there.
+        """
         held = self.memory.get(key)
         if held is None:
             held = self._get_waiting(key)
         if type(held) is output_class:
             return held, "memory"
-        stored = self.store.get(key, output_class) if self.store else None
-        if stored is None:
+        read = self.store.get(key, output_class) if stored and self.store else None
+        if read is None:
             return None
-        self.memory.put(key, stored)
-        return stored, "disk"
+        self.memory.put(key, read)
+        return read, "disk"
 
     def put(self, key: str, output: Output, *, stored: bool, about: str) -> None:
         """Keep outputs in memory now and, if `stored`, on disk soon; waits only while the queue is full.

@@ -192,7 +192,8 @@ def _look_up(
             twins[node.id] = first[key]
             wanted.add(first[key])
             continue
-        hit = None if key is None else services.cache.get(key, node.declaration.output_class)
+        kind = node.declaration
+        hit = None if key is None else services.cache.get(key, kind.output_class, stored=kind.stored)
         if hit is None:
             statuses[node.id] = "run"
             wanted.update(needs[node.id])
