@@ -1,6 +1,5 @@
 """How None, booleans, numbers, text and bytes are written as a JSON tree with buffers, and read back."""
 
-
 import re
 import struct
 from collections.abc import Mapping

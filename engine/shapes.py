@@ -3,7 +3,6 @@
 Reading follows the declared types alone: stored data names no class, so it cannot ask for one.
 """
 
-
 import builtins
 import types
 import typing
