@@ -151,7 +151,7 @@ def web() -> Any:
     """Serve the HTTP API; a GPU container starts only for what is left to compute."""
     from nova_graph.modal.web import make_web_app
 
-    return make_web_app(open_front(shared), jobs, NovaAnime().run_job, shared)
+    return make_web_app(open_front(shared, names_only=True), jobs, NovaAnime().run_job, shared)
 
 
 @app.local_entrypoint()
@@ -170,6 +170,7 @@ def main(  # noqa: PLR0913, PLR0917 - the inputs of the graph, as typed flags
     count: int | None = None,
     pag_scale: float | None = None,
     face: bool = True,
+    face_prompt: str | None = None,
     face_denoise: float | None = None,
     out: str = "outputs",
 ) -> None:
@@ -192,6 +193,7 @@ def main(  # noqa: PLR0913, PLR0917 - the inputs of the graph, as typed flags
         "count": count,
         "pag_scale": pag_scale,
         "face": face,
+        "face_prompt": face_prompt,
         "face_denoise": face_denoise,
     }
     try:

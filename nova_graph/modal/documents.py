@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from engine.assets import Asset, Assets, Fetchable, Found, Report
 from engine.bind import bind
 from engine.bound import Bound
 from engine.document import document
@@ -12,6 +13,7 @@ from engine.parse import parse
 from engine.plan import make_plan
 from engine.values import Json
 from nodes.assets import Settings
+from nodes.assets.named import check_name
 from nova_graph.api import Plan, load
 from nova_graph.runtime import Runtime, local_runtime
 
@@ -55,13 +57,30 @@ def uploads_folder(settings: Settings) -> Path:
     return settings.cache / "uploads"
 
 
+class NamesOnly:
+    """Assets for graphs from strangers: they name things by name, never by path."""
+
+    def __init__(self, assets: Assets) -> None:
+        self._assets = assets
+
+    def find(self, asset: Asset) -> Found | Fetchable:
+        """Look an asset up; raises AssetError."""
+        check_name(asset, allow_paths=False)
+        return self._assets.find(asset)
+
+    def fetch(self, asset: Asset, report: Report) -> Found:
+        """Download an asset; raises AssetError."""
+        check_name(asset, allow_paths=False)
+        return self._assets.fetch(asset, report)
+
+
 def for_owner(runtime: Runtime, owner: str) -> Runtime:
-    """Return a runtime that finds the pictures which this owner sent in, and is otherwise the same."""
+    """Return a runtime for graphs that came over HTTP: with the owner's pictures, and without paths."""
     if not owner:
         return runtime
     from nova_graph.http.uploads import Uploads
 
-    assets = Uploads(uploads_folder(runtime.settings)).assets_for(owner, runtime.services.assets)
+    assets = Uploads(uploads_folder(runtime.settings)).assets_for(owner, NamesOnly(runtime.services.assets))
     return replace(runtime, services=replace(runtime.services, assets=assets))
 
 

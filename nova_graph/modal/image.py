@@ -37,6 +37,7 @@ def environ(settings: CloudSettings) -> dict[str, str]:
     """Return the environment variables of every container; a secret's keys go before them."""
     return {
         **own_environ(),
+        **({"NOVA_ALLOW_PUBLIC": "1"} if settings.proxy_auth else {}),
         "NOVA_CACHE_DIR": MOUNT,
         "NOVA_MODELS_LOCK": f"{MOUNT}/models.lock",
         "NOVA_DEVICE": settings.device,

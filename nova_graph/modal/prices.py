@@ -17,7 +17,7 @@ PER_SECOND = {
     "B200": 0.001736,
 }
 """US dollars for one second of one GPU, where Modal may choose the region and may preempt. Processor and memory are
-extra: about 0.00016 for what the GPU class asks for by default."""
+extra: about 0.00018 for what the GPU class asks for by default."""
 
 PROCESSOR_CORE_SECOND = 0.0000131
 MEMORY_GIB_SECOND = 0.00000222

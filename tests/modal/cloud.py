@@ -48,6 +48,9 @@ class Cloud:
     def nova_graph(self, *words: str, code: int = 0, timeout: float = 100) -> subprocess.CompletedProcess[str]:
         return self._call([str(BIN / "nova-graph"), *words], code, timeout)
 
+    def python(self, program: str) -> subprocess.CompletedProcess[str]:
+        return self._call([sys.executable, "-c", program], 0, 100)
+
     def begin(self, *words: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [str(BIN / words[0]), *words[1:]],

@@ -65,6 +65,7 @@ def test_predict_gives_a_picture_and_then_knows_it(http: httpx.Client, plane: Co
     assert first.headers["content-type"] == "image/png"
     assert first.content.startswith(b"\x89PNG")
     assert float(first.headers["x-cold-start-seconds"]) > 0
+    assert plane.containers.checkpoints == 1, "the container took a snapshot after its imports and went on from it"
     assert first.headers["x-seed"] == "11"
     calls = len(plane.calls.calls)
     again = http.post("/predict", json={**SMALL, "seed": 11})
@@ -101,6 +102,12 @@ def test_a_lost_container_is_told_and_the_next_job_gets_another(http: httpx.Clie
     assert float(again.headers["x-cold-start-seconds"]) > 0
     kept = http.get(f"/v1/jobs/{again.headers['x-job-id']}/events").text
     assert '"where":"disk"' in kept.replace(" ", ""), "the conditioning of the lost container was on the Volume"
+
+
+def test_strangers_name_no_paths(http: httpx.Client) -> None:
+    answer = http.post("/predict", json={**SMALL, "checkpoint": "/root/nodes/sdxl/nano/nova-nano.safetensors"})
+    assert answer.status_code in (404, 422), answer.text
+    assert "/root" not in answer.text
 
 
 def test_jobs_are_listed_and_an_idempotency_key_gives_the_same_one(http: httpx.Client) -> None:
@@ -146,6 +153,28 @@ def test_every_data_file_is_uploaded(deployed: Cloud, plane: ControlPlane) -> No
     assert here <= seen, sorted(here - seen)
     kinds = {name.rpartition(".")[2] for name in here}
     assert {"yaml", "json", "safetensors", "gz", "py"} <= kinds
+
+
+SCRIPT = """
+import modal
+artist = modal.Cls.from_name("nova-anime-ilxl", "NovaAnime")()
+inputs = {"checkpoint": "nova-nano", "steps": 2, "face": False, "pag_scale": 0, "seed": 31, "count": 2}
+pictures = artist.predict.remote(inputs)
+print(len(pictures), pictures[0] == artist.predict_one.remote(inputs))
+print(artist.get_timing_report.remote()["calls"] > 0)
+print(modal.Function.from_name("nova-anime-ilxl", "timing_report").remote())
+try:
+    artist.predict.remote({"steps": 0})
+except RuntimeError as error:
+    print(error)
+"""
+
+
+def test_the_class_can_be_called_from_a_script(deployed: Cloud) -> None:
+    told = deployed.python(SCRIPT).stdout
+    assert "2 True" in told
+    assert "'prices_as_of': '2026-07-01'" in told
+    assert "steps must be at least 1" in told
 
 
 FLAGS = ("--checkpoint", "nova-nano", "--steps", "2", "--no-face", "--pag-scale", "0", "--prompt", "1girl, green hair")

@@ -25,7 +25,7 @@ class Packages:
         if wanted not in self._made:
             folder = self._folder / str(len(self._made) + 1)
             folder.mkdir(parents=True)
-            for path in _paths(_closure(wanted)):
+            for path in _paths(closure(wanted)):
                 link = folder / path.name
                 if not link.exists():
                     link.symlink_to(path)
@@ -33,7 +33,8 @@ class Packages:
         return self._made[wanted]
 
 
-def _closure(requirements: Iterable[str]) -> list[importlib.metadata.Distribution]:
+def closure(requirements: Iterable[str]) -> list[importlib.metadata.Distribution]:
+    """Return the installed packages that requirements stand for, and all that those require."""
     found: dict[str, importlib.metadata.Distribution] = {}
     rest = [(Requirement(text), frozenset({""})) for text in requirements]
     seen: set[tuple[str, frozenset[str]]] = set()
