@@ -1,12 +1,11 @@
 """Connections that cannot be held open for nothing, and whose heads cannot grow without end."""
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-
-REQUEST_SECONDS: Final = 30.0
-"""How long a client may take to send a whole request, bodies included."""
+from uvicorn.server import ServerState
 
 HEAD_BYTES: Final = 64 << 10
 """How long the head of a request may be."""
@@ -15,9 +14,21 @@ HEAD_BYTES: Final = 64 << 10
 class BoundedProtocol(HttpToolsProtocol):
     """HTTP as uvicorn speaks it, with a deadline for requests, a bound for their heads, and errors as problem JSON."""
 
-    _deadline: asyncio.TimerHandle | None = None
-    _head = 0
-    _in_head = True
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        seconds: float,
+    ) -> None:
+        """Speak with one client, who may take so many seconds to send a whole request, its body included."""
+        super().__init__(config, server_state, app_state, _loop)
+        self._seconds = seconds
+        self._deadline: asyncio.TimerHandle | None = None
+        self._head = 0
+        self._in_head = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -71,7 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _set_deadline(self) -> None:
         self._clear_deadline()
-        self._deadline = self.loop.call_later(REQUEST_SECONDS, self._time_out)
+        self._deadline = self.loop.call_later(self._seconds, self._time_out)
 
     def _clear_deadline(self) -> None:
         if self._deadline is not None:

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import uvicorn
@@ -45,7 +46,7 @@ def make_server(app: FastAPI, *, log_level: str = "warning") -> Server:
     """Return the server for an application; `await server.serve(sockets=[...])` runs it until a signal comes."""
     config = uvicorn.Config(
         app,
-        http=BoundedProtocol,
+        http=partial(BoundedProtocol, seconds=app.state.shared.settings.request),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         access_log=False,

@@ -63,6 +63,8 @@ class HttpSettings:
     """`NOVA_MAX_PROMPT`: characters of one text in a graph."""
     seconds: int = 3600
     """`NOVA_JOB_SECONDS`: how long a job may run."""
+    request: int = 30
+    """`NOVA_REQUEST_SECONDS`: how long a client may take to send a whole request."""
     patience: int = 120
     """`NOVA_PREDICT_SECONDS`: how long `/predict` waits before it answers 202."""
     webhook_secret: SecretStr = _NO_SECRET
@@ -109,6 +111,7 @@ def read_http_settings(environ: Mapping[str, str] | None = None) -> HttpSettings
         steps=count("NOVA_MAX_STEPS", usual.steps),
         prompt=count("NOVA_MAX_PROMPT", usual.prompt),
         seconds=count("NOVA_JOB_SECONDS", usual.seconds),
+        request=count("NOVA_REQUEST_SECONDS", usual.request),
         patience=count("NOVA_PREDICT_SECONDS", usual.patience),
         webhook_secret=SecretStr(values.get("NOVA_WEBHOOK_SECRET", "").strip()),
         webhook_networks=_networks(values, "NOVA_WEBHOOK_NETWORKS"),

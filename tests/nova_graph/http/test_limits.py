@@ -1,0 +1,130 @@
+"""How much one may ask for."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from engine import bind, parse
+from nodes.library import built_in
+from nova_graph.http.budget import needs_of
+from nova_graph.http.library import read_library
+from tests.nova_graph.http.conftest import KEYS
+from tests.nova_graph.http.serving import ROOT, Service, adding, is_problem, serving, waiting
+
+SMALL = {"num_inference_steps": 4, "width": 64, "height": 64}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "word"),
+    [
+        ({"width": 2048, "height": 2048}, "pixels"),
+        ({"width": 1024, "height": 1024, "count": 2}, "pixels"),
+        ({"steps": 90}, "steps"),
+        ({"steps": 30, "count": 4, "width": 64, "height": 64}, "steps"),
+        ({"prompt": "x" * 501}, "characters"),
+        ({"negative": "x" * 501}, "characters"),
+    ],
+)
+def test_a_graph_that_asks_for_too_much(alice: httpx.Client, inputs: dict[str, Any], word: str) -> None:
+    for path in ("/v1/check", "/v1/plan", "/v1/jobs"):
+        answer = alice.post(path, json={"graph": "default", "inputs": inputs})
+        assert is_problem(answer, 422)
+        assert word in answer.json()["problems"][0]["message"]
+
+
+def test_a_graph_with_too_many_nodes(alice: httpx.Client) -> None:
+    nodes = {f"n{index}": {"type": "Number", "inputs": {"value": index}} for index in range(51)}
+    tree = {"nova": 1, "nodes": nodes, "outputs": {"n": "$n0.value"}}
+    assert is_problem(alice.post("/v1/check", json={"graph": tree}), 422)
+    text = "nova: 1\nnodes:\n" + "".join(f"  n{i}: {{type: Number, inputs: {{value: 1}}}}\n" for i in range(51))
+    assert is_problem(alice.post("/v1/check", json={"yaml": f"{text}outputs: {{n: $n0.value}}\n"}), 422)
+    includes = {f"n{index}": {"graph": "default"} for index in range(40)}
+    tree = {"nova": 1, "nodes": includes, "outputs": {"n": "$n0.file"}}
+    assert is_problem(alice.post("/v1/check", json={"graph": tree}), 422)
+
+
+def test_a_body_that_is_too_long(keyed: Service, alice: httpx.Client) -> None:
+    kind = {"Content-Type": "application/json"}
+    assert is_problem(alice.post("/v1/check", content=b" " * 200_001, headers=kind), 413)
+    assert is_problem(alice.post("/v1/check", content=iter([b" " * 50_000] * 5), headers=kind), 413)
+    assert is_problem(alice.post("/predict", content=iter([b" " * 50_000] * 5), headers=kind), 413)
+    assert keyed.is_well()
+
+
+def test_too_many_jobs_that_are_not_over(alice: httpx.Client, bob: httpx.Client) -> None:
+    jobs = [alice.post("/v1/jobs", json={"graph": waiting()}) for _ in range(3)]
+    try:
+        refused = alice.post("/v1/jobs", json={"graph": waiting()})
+        assert is_problem(refused, 429)
+        assert int(refused.headers["retry-after"]) >= 1
+        assert alice.post("/v1/check", json={"graph": adding(1)}).status_code == 200
+        assert bob.post("/v1/jobs", json={"graph": adding(1)}).status_code == 202
+    finally:
+        for job in reversed(jobs):
+            alice.delete(job.json()["status_url"])
+    for job in jobs:
+        assert alice.get(job.json()["status_url"], params={"wait": 30}).json()["state"] == "cancelled"
+
+
+def test_too_many_open_requests(keyed: Service, alice: httpx.Client, bob: httpx.Client) -> None:
+    job = alice.post("/v1/jobs", json={"graph": waiting()}).json()
+    following = []
+
+    def follow(ready: threading.Event) -> None:
+        with keyed.client(KEYS[0]) as client, client.stream("GET", job["events_url"]) as stream:
+            for _ in stream.iter_lines():
+                ready.set()
+
+    try:
+        for _ in range(3):
+            ready = threading.Event()
+            thread = threading.Thread(target=follow, args=(ready,))
+            thread.start()
+            following.append(thread)
+            assert ready.wait(30)
+        assert is_problem(alice.get(job["events_url"]), 429)
+        assert is_problem(alice.get(job["status_url"], params={"wait": 1}), 429)
+        assert alice.get(job["status_url"]).status_code == 200
+        assert bob.get("/v1/jobs").status_code == 200
+    finally:
+        alice.delete(job["status_url"])
+        for thread in following:
+            thread.join(30)
+    assert alice.get(job["status_url"], params={"wait": 30}).json()["state"] == "cancelled"
+
+
+def test_too_many_requests(tmp_path: Path) -> None:
+    with serving(tmp_path, NOVA_API_KEYS=" ".join(KEYS), NOVA_RATE_LIMIT="20") as limited:
+        with limited.client(KEYS[0]) as alice:
+            answers = [alice.get("/v1/jobs") for _ in range(21)]
+            assert [answer.status_code for answer in answers] == [200] * 20 + [429]
+            assert is_problem(answers[-1], 429)
+            assert 1 <= int(answers[-1].headers["retry-after"]) <= 120
+            assert alice.get("/health").status_code == 200
+        with limited.client(KEYS[1]) as bob:
+            assert bob.get("/v1/jobs").status_code == 200
+
+
+def test_what_the_default_graph_needs() -> None:
+    library = read_library(ROOT / "graphs")
+    inputs = {"steps": 10, "count": 2, "width": 512, "height": 256, "prompt": "x" * 99, "negative": ""}
+    bound = bind(library.graph("default"), built_in(), inputs, opener=library.opener)
+    needs = needs_of(bound)
+    assert (needs.pixels, needs.longest) == (2 * 512 * 256, 99)
+    assert needs.steps == 10 * 2 + 10
+
+
+def test_sizes_add_up_along_the_wires() -> None:
+    tree = {
+        "nova": 1,
+        "nodes": {
+            "load": {"type": "LoadImage", "inputs": {"picture": "x", "width": 800, "height": 600}},
+            "larger": {"type": "ResizeImage", "inputs": {"image": "$load.image", "scale": 2.0}},
+            "wider": {"type": "ResizeImage", "inputs": {"image": "$larger.image", "width": 1600, "height": 1200}},
+        },
+        "outputs": {"image": "$wider.image"},
+    }
+    assert needs_of(bind(parse(tree), built_in())).pixels == 800 * 600 + 1600 * 1200 + 1600 * 1200
