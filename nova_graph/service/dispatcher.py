@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.values import Json
 from nova_graph.service import transitions
-from nova_graph.service.backend import StoreFull
+from nova_graph.service.backend import Job, StoreFull
 from nova_graph.service.bounds import Bounds
 from nova_graph.service.event_text import Lines, tell
 from nova_graph.service.exits import Exit
@@ -60,9 +60,9 @@ class Dispatcher:
             self.supervisor.send({"do": "cancel", "job": job.id})
             self._pump()
 
-    def position(self, job: LiveJob) -> int | None:
-        """Return how many jobs come before this one; None where it waits no more."""
-        return (self.queue.position(job) or 0) if job.state == "queued" else None
+    def snapshot(self, job: LiveJob) -> Job:
+        """Return a job as it stands, with its place in the queue."""
+        return job.snapshot((self.queue.position(job) or 0) if job.state == "queued" else None)
 
     def cancel(self, job: LiveJob) -> bool:
         """Stop a job: at once, and True, if it waits, else between two steps."""

@@ -10,8 +10,8 @@ AT_ONCE = 200
 """Jobs that are forgotten in one transaction, so that those who are waiting to be accepted do not wait long."""
 
 
-def forget_some(db: sqlite3.Connection, now: float, keep: Retention, reserve: int) -> tuple[int, set[str]]:
-    """Forget the oldest jobs that are over and too old, too many, or too large together with `reserve` bytes to come.
+def forget_some(db: sqlite3.Connection, now: float, keep: Retention) -> tuple[int, set[str]]:
+    """Forget the oldest jobs that are over and too old, too many, or too large together.
 
     Returns how many, and the blobs they had. Jobs whose webhook is still to be told are kept.
     """
@@ -23,7 +23,7 @@ def forget_some(db: sqlite3.Connection, now: float, keep: Retention, reserve: in
     ).fetchall()
     gone: list[tuple[int, str]] = []
     for number, ended, bytes_, state in rows:
-        if ended >= now - keep.seconds and count <= keep.jobs and size + reserve <= keep.bytes:
+        if ended >= now - keep.seconds and count <= keep.jobs and size <= keep.bytes:
             break
         gone.append((number, state))
         count -= 1

@@ -137,7 +137,7 @@ class Ledger:
         self._written = 0
         while True:
             moment = time.time() if now is None else now
-            change: Change[tuple[int, set[str]]] = partial(forget_some, now=moment, keep=self._keep, reserve=0)
+            change: Change[tuple[int, set[str]]] = partial(forget_some, now=moment, keep=self._keep)
             count, blobs = await self.make(change)
             if blobs:
                 await self.make(partial(remove_unreferenced, blobs=self._blobs, names=blobs))

@@ -1,9 +1,6 @@
 """Jobs on this machine: a ledger on the disk, and a worker process that computes."""
 
 import asyncio
-import json
-import secrets
-import time
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from functools import partial
@@ -15,13 +12,12 @@ from nova_graph.service import transitions
 from nova_graph.service.backend import Answer, Job, Load, NewJob, QueueFull, StoredEvent
 from nova_graph.service.bounds import Bounds, Retention
 from nova_graph.service.dispatcher import Dispatcher
-from nova_graph.service.event_text import Lines, tell
 from nova_graph.service.ledger import Ledger, open_ledger
 from nova_graph.service.live import LiveJob
+from nova_graph.service.reception import Reception
 from nova_graph.service.register import Register
 from nova_graph.service.restore import restore
 from nova_graph.service.supervisor import WorkerCommand
-from nova_graph.service.transitions import Entry, Outcome
 
 
 class LocalBackend:
@@ -32,8 +28,7 @@ class LocalBackend:
         self._bounds = bounds
         self._register = Register(ledger)
         self._dispatcher = Dispatcher(self._register, bounds, command)
-        self._number = ledger.read.last_number()
-        self._accepting: dict[tuple[str, str], asyncio.Task[Job]] = {}
+        self._reception = Reception(self._register, self._dispatcher, bounds)
         self._expiry: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -50,8 +45,8 @@ class LocalBackend:
         self._closed = True
         if self._expiry is not None:
             self._expiry.cancel()
-        if self._accepting:
-            await asyncio.wait(self._accepting.values())
+            await asyncio.wait([self._expiry])
+        await self._reception.settle()
         await self._dispatcher.stop()
         await self._register.settle(self._bounds.cancel_grace)
         await self._ledger.close()
@@ -71,25 +66,20 @@ class LocalBackend:
         """Accept a job; see `Backend.submit`. Raises QueueFull, StoreFull."""
         if self._closed:
             raise QueueFull(10.0)
-        key = (job.owner, job.idempotency_key or secrets.token_hex(16))
-        task = self._accepting.get(key)
-        if task is None:
-            task = asyncio.create_task(self._accept(job, answer))
-            self._accepting[key] = task
-            task.add_done_callback(lambda _: self._accepting.pop(key, None))
-        # A client that goes away must not stop what is half accepted.
-        return await asyncio.shield(task)
+        return await self._reception.accept(job, answer)
 
     async def job(self, owner: str, job_id: str) -> Job | None:
         """Return a job of this owner, or None."""
         live = self._live(owner, job_id)
-        return self._snapshot(live) if live is not None else self._ledger.read.job(owner, job_id)
+        return self._dispatcher.snapshot(live) if live is not None else self._ledger.read.job(owner, job_id)
 
     async def jobs(self, owner: str, *, limit: int, before: str | None) -> tuple[Job, ...]:
         """Return the owner's jobs, newest first, from the one accepted before the job `before`."""
         found = self._ledger.read.jobs(owner, limit=limit, before=before)
         lives = [self._live(owner, job.id) for job in found]
-        return tuple(self._snapshot(live) if live is not None else job for job, live in zip(found, lives, strict=True))
+        return tuple(
+            self._dispatcher.snapshot(live) if live is not None else job for job, live in zip(found, lives, strict=True)
+        )
 
     async def events(self, owner: str, job_id: str, after: int) -> AsyncGenerator[StoredEvent, None]:
         """Follow a job's events from number `after + 1` until it is over."""
@@ -119,7 +109,7 @@ class LocalBackend:
             async with asyncio.timeout(seconds):
                 while not live.over:
                     await live.changed()
-        return self._snapshot(live)
+        return self._dispatcher.snapshot(live)
 
     async def picture(self, owner: str, job_id: str, index: int) -> File | None:
         """Return one encoded picture of a finished job, or None."""
@@ -135,7 +125,7 @@ class LocalBackend:
         await asyncio.shield(asked)
         while at_once and not live.over:
             await live.changed()
-        return self._snapshot(live)
+        return self._dispatcher.snapshot(live)
 
     async def ready(self) -> bool:
         """Whether jobs would be run now."""
@@ -165,85 +155,6 @@ class LocalBackend:
             restarts=self._dispatcher.supervisor.restarts,
         )
 
-    # Accepting
-
-    async def _accept(self, job: NewJob, answer: Answer | None) -> Job:
-        if job.idempotency_key:
-            earlier = self._ledger.read.job_with_key(job.owner, job.idempotency_key)
-            if earlier is not None:
-                return await self.job(job.owner, earlier.id) or earlier
-        if answer is not None:
-            return await self._accept_answered(job, answer)
-        document = json.dumps(job.document).encode()
-        self._check_queue(job.owner, len(document))
-        return await self._accept_waiting(self._entry(job, document))
-
-    async def _accept_answered(self, job: NewJob, answer: Answer) -> Job:
-        entry = self._entry(job, b"")
-        outcome = Outcome(state="done", ended=time.time(), cached=answer.cached)
-        await self._ledger.accept_answered(entry, outcome, answer.files, Lines(answer.events))
-        self._register.totals["done"] += 1
-        return Job(
-            id=entry.id,
-            owner=entry.owner,
-            graph=entry.graph,
-            state="done",
-            inputs=job.inputs,
-            accepted=entry.accepted,
-            started=entry.accepted,
-            ended=outcome.ended,
-            pictures=len(answer.files),
-            cached=answer.cached,
-            number=entry.number,
-            webhook_url=entry.webhook_url,
-        )
-
-    async def _accept_waiting(self, entry: Entry) -> Job:
-        live = LiveJob(
-            number=entry.number,
-            id=entry.id,
-            owner=entry.owner,
-            graph=entry.graph,
-            inputs=entry.inputs,
-            accepted=entry.accepted,
-            seconds=entry.seconds,
-            webhook_url=entry.webhook_url,
-            document=entry.document,
-            document_size=len(entry.document),
-        )
-        lines = Lines((tell("queued", position=len(self._dispatcher.queue)),))
-        accepted = self._ledger.accept(entry, lines)
-        self._register.show_after(accepted, live, lines)
-        # The worker may have it already while the disk writes: what the ledger is told next comes after this.
-        self._dispatcher.add(live)
-        try:
-            await accepted
-        except BaseException:
-            self._dispatcher.drop(live)
-            raise
-        return self._snapshot(live)
-
-    def _check_queue(self, owner: str, size: int) -> None:
-        queue = self._dispatcher.queue
-        full = len(queue) >= self._bounds.queue or queue.count(owner) >= self._bounds.owner_queue
-        if full or (len(queue) and queue.bytes + size > self._bounds.queue_bytes):
-            raise QueueFull(min(max(self._register.pace * len(queue) / 2, 1.0), 600.0))
-
-    def _entry(self, job: NewJob, document: bytes) -> Entry:
-        self._number += 1
-        return Entry(
-            number=self._number,
-            id=secrets.token_urlsafe(15),
-            owner=job.owner,
-            graph=job.graph,
-            inputs=json.dumps(job.inputs),
-            document=document,
-            idempotency_key=job.idempotency_key,
-            webhook_url=job.webhook_url,
-            seconds=job.seconds,
-            accepted=time.time(),
-        )
-
     # Looking up
 
     def _live(self, owner: str, job_id: str) -> LiveJob | None:
@@ -253,9 +164,6 @@ class LocalBackend:
     def _number_of(self, owner: str, job_id: str) -> int | None:
         job = self._ledger.read.job(owner, job_id)
         return job.number if job is not None else None
-
-    def _snapshot(self, live: LiveJob) -> Job:
-        return live.snapshot(self._dispatcher.position(live))
 
 
 async def start_backend(

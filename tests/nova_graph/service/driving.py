@@ -1,6 +1,7 @@
 """Backends and graphs for tests; every worker is a real process with the nodes of `nodes/`."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -85,8 +86,6 @@ async def ended(backend: LocalBackend, job: Job, seconds: float = 60.0) -> Job:
 
 async def told(backend: LocalBackend, job: Job, after: int = 0) -> list[dict[str, Any]]:
     """Return the events of a job until it is over, parsed; their numbers have no gaps."""
-    import json
-
     events: list[dict[str, Any]] = []
     async for event in backend.events(job.owner, job.id, after):
         assert event.number == after + len(events) + 1

@@ -31,7 +31,8 @@ class Service:
     async def ask(self, **command: Any) -> dict[str, Any]:
         """Send a command and return the answer; raises Gone."""
         number = next(self._numbers)
-        future = self._waiting[number] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
         assert self.process.stdin is not None
         with suppress(BrokenPipeError, ConnectionResetError):
             self.process.stdin.write(json.dumps({"id": number, **command}).encode() + b"\n")

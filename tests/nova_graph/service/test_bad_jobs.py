@@ -1,13 +1,16 @@
 """Jobs that fail, hang, eat memory and kill: the worker, or another in its place, goes on."""
 
 import asyncio
+import json
 import signal
 from pathlib import Path
 
 import pytest
 
 from engine.values import Json
+from nodes.library import built_in
 from nova_graph.service.bounds import Bounds
+from nova_graph.service.perform import in_tiles
 from tests.nova_graph.service.driving import (
     OWNER,
     ended,
@@ -195,6 +198,33 @@ def test_a_job_that_takes_too_long_fails(tmp_path: Path, kind: str) -> None:
     asyncio.run(check())
 
 
+def test_a_worker_that_talks_nonsense_is_replaced(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with running(tmp_path) as backend:
+            job = await run(backend, single("Babble"))
+            assert job.state == "failed"
+            assert job.error.startswith("the worker sent what nobody understands")
+            assert (await run(backend, trivial(1))).state == "done"
+
+    asyncio.run(check())
+
+
+def test_nodes_that_can_work_in_tiles_do_when_memory_is_short() -> None:
+    tree: dict[str, Json] = {
+        "nodes": {
+            "decode": {"type": "Decode", "inputs": {"vae": "$vae.vae", "latents": "$sampler.latents"}},
+            "fixed": {"type": "Decode", "inputs": {"vae": "$vae.vae", "latents": "$sampler.latents", "tile": 256}},
+            "png": {"type": "Serializer", "inputs": {"image": "$decode.image"}},
+            "bare": {"type": "PAG"},
+        }
+    }
+    tiled = in_tiles(tree, built_in())["nodes"]
+    assert tiled["decode"]["inputs"]["tile"] == 512
+    assert tiled["fixed"]["inputs"]["tile"] == 256
+    assert "tile" not in tiled["png"]["inputs"]
+    assert tiled["bare"] == {"type": "PAG"}
+
+
 def test_what_nodes_print_does_not_disturb(tmp_path: Path) -> None:
     async def check() -> None:
         async with running(tmp_path) as backend:
@@ -206,7 +236,5 @@ def test_what_nodes_print_does_not_disturb(tmp_path: Path) -> None:
 
 
 def _with_path(document: dict[str, Json], path: Path) -> dict[str, Json]:
-    import json
-
     filled: dict[str, Json] = json.loads(json.dumps(document).replace("{notes}", str(path)))
     return filled

@@ -1,4 +1,4 @@
-"""Services and workers killed at bad moments: what was accepted is in the end done, failed with a reason, or waiting."""
+"""Services and workers killed at bad moments: what was accepted is in the end done, failed or waiting, never lost."""
 
 import asyncio
 import os
@@ -6,10 +6,15 @@ import signal
 from pathlib import Path
 
 from nova_graph.service.bounds import Bounds
+from nova_graph.service.local import start_backend
+from nova_graph.service.supervisor import WorkerCommand
 from tests.nova_graph.service.driving import (
+    NODES,
     OWNER,
     ended,
+    environ,
     kinds,
+    new_job,
     result_of,
     running,
     single,
@@ -166,8 +171,6 @@ def test_a_worker_told_to_end_by_somebody_else_does_not_lose_the_job(tmp_path: P
 
     async def check() -> None:
         async with running(tmp_path) as backend:
-            from tests.nova_graph.service.driving import new_job
-
             job = await backend.submit(new_job(single("Wait", path=str(notes), steps=40)))
             await until_lines(notes, 1)
             assert backend.worker_pid is not None
@@ -186,10 +189,6 @@ def test_a_worker_that_does_not_start_keeps_the_jobs_waiting(tmp_path: Path) -> 
     (nodes / "broken.py").write_text("raise ImportError('not today')")
 
     async def check() -> None:
-        from nova_graph.service.local import start_backend
-        from nova_graph.service.supervisor import WorkerCommand
-        from tests.nova_graph.service.driving import NODES, environ, new_job
-
         command = WorkerCommand(environ={**environ(tmp_path), "NOVA_NODES": f"{NODES}:{nodes}"})
         async with await start_backend(tmp_path / "service", command, bounds=Bounds(stop_grace=0.1)) as backend:
             job = await backend.submit(new_job(trivial(1)))
@@ -198,6 +197,25 @@ def test_a_worker_that_does_not_start_keeps_the_jobs_waiting(tmp_path: Path) -> 
             assert not await backend.ready()
             assert (await backend.job(OWNER, job.id)) == job
             (nodes / "broken.py").unlink()
+            assert (await ended(backend, job)).state == "done"
+
+    asyncio.run(check())
+
+
+def test_a_worker_that_starts_for_ever_is_started_anew(tmp_path: Path) -> None:
+    nodes = tmp_path / "nodes"
+    nodes.mkdir()
+    (nodes / "slow.py").write_text("import time\ntime.sleep(600)")
+
+    async def check() -> None:
+        command = WorkerCommand(environ={**environ(tmp_path), "NOVA_NODES": f"{NODES}:{nodes}"})
+        bounds = Bounds(start_limit=2.0, stop_grace=0.1, cancel_grace=0.1)
+        async with await start_backend(tmp_path / "service", command, bounds=bounds) as backend:
+            job = await backend.submit(new_job(trivial(1)))
+            while (await backend.load()).restarts < 1:
+                await asyncio.sleep(0.02)
+            assert not await backend.ready()
+            (nodes / "slow.py").unlink()
             assert (await ended(backend, job)).state == "done"
 
     asyncio.run(check())

@@ -20,7 +20,8 @@ from nova_graph.service.local import start_backend
 
 async def main(folder):
     path = Path("graphs/default.yaml")
-    bound = bind(parse(path.read_bytes(), str(path)), built_in(), {"seed": 2**64 - 1, "steps": 4}, opener=FolderOpener(Path.cwd()))
+    graph = parse(path.read_bytes(), str(path))
+    bound = bind(graph, built_in(), {"seed": 2**64 - 1, "steps": 4}, opener=FolderOpener(Path.cwd()))
     job = NewJob(owner="me", graph="default", document=document(bound), inputs={"seed": 2**64 - 1})
     async with await start_backend(folder) as backend:
         first = await backend.submit(job)

@@ -194,6 +194,17 @@ class Chatter(Node[Num]):
         return Num(value=self.times)
 
 
+class Babble(Node[Num]):
+    """Write into the socket through which the worker speaks."""
+
+    pure: ClassVar[bool] = False
+
+    def run(self, ctx: Context) -> Num:
+        os.write(int(sys.argv[1]), b"\xff" * 1000)
+        time.sleep(30)
+        return Num(value=0)
+
+
 class Draw(Node[Drawn]):
     """Give files of so many bytes that look like pictures."""
 
