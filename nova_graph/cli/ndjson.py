@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import TextIO
 
 from engine.events import AnyEvent, Done
@@ -36,12 +37,10 @@ class Lines:
 def event_tree(event: AnyEvent, *, previews: bool = False) -> dict[str, Json]:
     """Return an event as a JSON tree: `event`, `node`, `type`, `seconds`, and what belongs to it."""
     tree: dict[str, Json] = {"event": type(event).__name__.lower()}
-    values = {member.name: getattr(event, member.name) for member in fields(event)}
-    for name in ("node", "type", "seconds", *values):
-        if name in values and name not in tree and name != "preview":
-            tree[name] = _plain(values[name])
-    preview = values.get("preview")
-    if previews and isinstance(preview, bytes):
+    for name in _names(type(event)):
+        tree[name] = _plain(getattr(event, name))
+    preview = getattr(event, "preview", None) if previews else None
+    if isinstance(preview, bytes):
         tree["preview"] = base64.b64encode(preview).decode()
     return tree
 
@@ -71,6 +70,14 @@ def to_stream(stream: TextIO = sys.stdout) -> Callable[[str], None]:
         stream.flush()
 
     return write
+
+
+@lru_cache(maxsize=64)
+def _names(event_class: type[AnyEvent]) -> tuple[str, ...]:
+    """Return the fields of an event in the order in which they are told, but for its picture."""
+    names = [member.name for member in fields(event_class)]
+    first = [name for name in ("node", "type", "seconds") if name in names]
+    return (*first, *(name for name in names if name not in first and name != "preview"))
 
 
 def _plain(value: object) -> Json:
