@@ -37,7 +37,8 @@ class Lines:
 def event_tree(event: AnyEvent, *, previews: bool = False) -> dict[str, Json]:
     """Return an event as a JSON tree: `event`, `node`, `type`, `seconds`, and what belongs to it."""
     tree: dict[str, Json] = {"event": type(event).__name__.lower()}
-    for name in _names(type(event)):
+    kind: type = type(event)
+    for name in _names(kind):
         tree[name] = _plain(getattr(event, name))
     preview = getattr(event, "preview", None) if previews else None
     if isinstance(preview, bytes):
@@ -73,7 +74,7 @@ def to_stream(stream: TextIO = sys.stdout) -> Callable[[str], None]:
 
 
 @lru_cache(maxsize=64)
-def _names(event_class: type[AnyEvent]) -> tuple[str, ...]:
+def _names(event_class: type) -> tuple[str, ...]:
     """Return the fields of an event in the order in which they are told, but for its picture."""
     names = [member.name for member in fields(event_class)]
     first = [name for name in ("node", "type", "seconds") if name in names]
