@@ -36,7 +36,7 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class VaeStage:
-    """The VAE: its widths, the crops it first trains on, whole pictures for the last part of the budget."""
+    """The VAE: its widths; the crops it trains on, and in a share of the steps whole pictures."""
 
     widths: tuple[int, ...]
     groups: int
@@ -46,7 +46,7 @@ class VaeStage:
     batch: int
     budget: Budget
     rates: Rates = Rates(muon=2.8e-3, adam=1.4e-3, warm_up=50)
-    whole_from: float = 0.82
+    whole_share: float = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,7 @@ class Config:
     data: DataConfig
     vae: VaeStage
     decoder: Budget
+    """More training of the VAE's decoder alone, after which latents stay valid."""
     text: TextStage
     unet: UNetStage
     detector: DetectorStage

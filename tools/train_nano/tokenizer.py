@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Final
 
 from nodes.sdxl.configuration import TokenizerConfig
@@ -28,7 +29,7 @@ def learn_merges(words: Iterable[str]) -> tuple[Merge, ...]:
     spellings = {word: [*word[:-1], word[-1] + END_OF_WORD] for word in words}
     merges: list[Merge] = []
     while True:
-        pairs = Counter(pair for spelling in spellings.values() for pair in zip(spelling, spelling[1:], strict=False))
+        pairs = Counter(pair for spelling in spellings.values() for pair in pairwise(spelling))
         if not pairs:
             return tuple(merges)
         best = max(pairs, key=lambda pair: (pairs[pair], pair))

@@ -58,7 +58,7 @@ class Training:
     save_every: float
     average: float = 0.995
     slower: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    adam_only: tuple[str, ...] = ("conv_in", "conv_out", "quant_conv", "embedding")
+    adam_only: tuple[str, ...] = ("conv_in", "conv_out", "quant_conv", "token_embedding", "position_embedding")
 
     def __post_init__(self) -> None:
         self.step = 0
@@ -95,17 +95,17 @@ class Training:
 
     def run(self, batches: Dataset[Batch], loss: Loss, watch: Watcher, workers: int = 0) -> None:
         """Train until the budget is used up, then put the averaged weights in place; saves now and then."""
-        saved = time.monotonic()
+        saved = clock = time.monotonic()
         if self.progress < 1:
             for batch in self._load(batches, workers):
-                begun = time.monotonic()
                 self._advance(batch, loss)
                 self._synchronise()
-                self.seconds += time.monotonic() - begun
+                now = time.monotonic()
+                self.seconds, clock = self.seconds + now - clock, now
                 watch(self.name, self.progress, self.figures)
-                if time.monotonic() - saved > self.save_every:
+                if now - saved > self.save_every:
                     save_state(self.path, self.state())
-                    saved = time.monotonic()
+                    saved = now
                 if self.progress >= 1:
                     break
         save_state(self.path, self.state())
