@@ -17,7 +17,7 @@ from nova_graph.http.library import DEFAULT
 from nova_graph.http.limits import Limits
 from nova_graph.http.metrics import Metrics, Observer
 from nova_graph.http.openapi import describe
-from nova_graph.http.privacy import Discretion, own_folders
+from nova_graph.http.privacy import Discretion, asset_secrets, own_folders
 from nova_graph.http.problems import install
 from nova_graph.http.settings import HttpSettings
 from nova_graph.http.shared import Shared
@@ -72,7 +72,9 @@ def create_app(
 
 def share(backend: Backend, desk: Desk, settings: HttpSettings, resolve: Resolve, pace: Pace | None) -> Shared:
     """Put the parts of a service together."""
-    discretion = Discretion(settings.secrets, own_folders(desk.uploads.folder, desk.runtime.settings.cache))
+    assets = desk.runtime.settings
+    secrets = (*settings.secrets, *asset_secrets(assets))
+    discretion = Discretion(secrets, own_folders(desk.uploads.folder, assets.cache, assets.models_lock.parent))
     return Shared(
         backend=backend,
         desk=desk,

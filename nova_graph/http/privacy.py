@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nodes.assets import Settings
+
 if TYPE_CHECKING:
     from nova_graph.http.problems import Trouble
 
@@ -52,6 +54,12 @@ class SecretsFilter(logging.Filter):
         if record.exc_info:
             record.exc_text = self._discretion.text(logging.Formatter().formatException(record.exc_info))
         return True
+
+
+def asset_secrets(settings: Settings) -> tuple[str, ...]:
+    """Return the secrets with which checkpoints are fetched."""
+    secrets = (settings.checkpoint_url, settings.civitai_key, settings.hf_token)
+    return tuple(secret.get_secret_value() for secret in secrets)
 
 
 def own_folders(*further: Path) -> tuple[Path, ...]:

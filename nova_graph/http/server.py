@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
@@ -15,7 +15,6 @@ from fastapi import FastAPI
 from engine.errors import SettingError
 from nova_graph.http.connections import BoundedProtocol
 from nova_graph.http.privacy import SecretsFilter
-from nova_graph.http.settings import HttpSettings
 
 CONNECTIONS: Final = 1000
 BACKLOG: Final = 1024
@@ -89,11 +88,11 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def set_up_logs(settings: HttpSettings, level: str) -> None:
+def set_up_logs(secrets: Iterable[str], level: str) -> None:
     """Log to standard error, without secrets."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    handler.addFilter(SecretsFilter(settings.secrets))
+    handler.addFilter(SecretsFilter(secrets))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

@@ -13,6 +13,7 @@ from nova_graph.http.app import create_app
 from nova_graph.http.auth import check_exposure
 from nova_graph.http.desk import Desk
 from nova_graph.http.library import read_library
+from nova_graph.http.privacy import asset_secrets
 from nova_graph.http.server import Server, listen, make_server, set_up_logs, start_loop
 from nova_graph.http.settings import HttpSettings, read_http_settings
 from nova_graph.http.uploads import Uploads
@@ -39,8 +40,8 @@ def serve(options: ServeOptions) -> None:
     """Serve until a signal comes; raises SettingError, CacheError, RegistryError."""
     settings = read_http_settings()
     check_exposure(options.host, settings)
-    set_up_logs(settings, options.log_level)
     with open_service_runtime() as runtime:
+        set_up_logs((*settings.secrets, *asset_secrets(runtime.settings)), options.log_level)
         start_loop(_serve(options, settings, runtime))
 
 

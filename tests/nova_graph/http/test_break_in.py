@@ -26,7 +26,6 @@ PATHS = [
     "${HOME}",
     "%2e%2e%2fpasswd",
     "jobs/ledger",
-    "",
     " ",
     "x" * 5000,
     "\u202etxt.exe",
@@ -50,8 +49,6 @@ def naming(kind: str, name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", ["CheckpointLoader", "LoadImage", "DetectFaces", "VAE"])
 def test_graphs_name_nothing_by_path_or_address(client: httpx.Client, kind: str) -> None:
     for path in PATHS:
-        if path == "" and kind in ("VAE", "CheckpointLoader"):
-            continue
         answer = client.post("/v1/jobs", json={"graph": naming(kind, path)})
         assert is_problem(answer, 422), (path, answer.text)
         assert "root:" not in answer.text
@@ -108,7 +105,7 @@ def test_a_value_cannot_be_forged(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "[::1", "192.168.0.1"]
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "[::1", "10.0.0.1"]
 )
 def test_a_name_that_was_bound_to_this_machine_is_refused(client: httpx.Client, host: str) -> None:
     assert is_problem(client.get("/health", headers={"Host": host}), 421)

@@ -18,8 +18,10 @@ PNG = {"Content-Type": "image/png"}
 
 def loading(name: str) -> dict[str, object]:
     """Return a graph that loads a picture."""
-    nodes = {"load": {"type": "LoadImage", "inputs": {"picture": name}}, "png": {"type": "Serializer"}}
-    nodes["png"]["inputs"] = {"image": "$load.image"}
+    nodes = {
+        "load": {"type": "LoadImage", "inputs": {"picture": name}},
+        "png": {"type": "Serializer", "inputs": {"image": "$load.image"}},
+    }
     return {"nova": 1, "nodes": nodes, "outputs": {"file": "$png.file"}}
 
 

@@ -9,7 +9,7 @@ from tests.nova_graph.http.serving import Service, adding, drawing, handed_in, i
 
 
 def test_a_graph_is_run_and_its_job_can_be_looked_at(client: httpx.Client) -> None:
-    answer = client.post("/v1/jobs", json={"graph": adding(1)})
+    answer = client.post("/v1/jobs", json={"graph": adding(41_000)})
     assert answer.status_code == 202
     accepted = answer.json()
     assert answer.headers["location"] == accepted["status_url"] == f"/v1/jobs/{accepted['id']}"

@@ -110,7 +110,7 @@ def test_too_many_requests(tmp_path: Path) -> None:
 
 def test_what_the_default_graph_needs() -> None:
     library = read_library(ROOT / "graphs")
-    inputs = {"steps": 10, "count": 2, "width": 512, "height": 256, "prompt": "x" * 99, "negative": ""}
+    inputs: dict[str, Any] = {"steps": 10, "count": 2, "width": 512, "height": 256, "prompt": "x" * 99, "negative": ""}
     bound = bind(library.graph("default"), built_in(), inputs, opener=library.opener)
     needs = needs_of(bound)
     assert (needs.pixels, needs.longest) == (2 * 512 * 256, 99)
@@ -118,7 +118,7 @@ def test_what_the_default_graph_needs() -> None:
 
 
 def test_sizes_add_up_along_the_wires() -> None:
-    tree = {
+    tree: dict[str, Any] = {
         "nova": 1,
         "nodes": {
             "load": {"type": "LoadImage", "inputs": {"picture": "x", "width": 800, "height": 600}},

@@ -1,0 +1,136 @@
+"""Clients that are slow, broken or rude."""
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.nova_graph.http.conftest import KEYS
+from tests.nova_graph.http.serving import Service, adding, handed_in
+
+
+@contextlib.contextmanager
+def connected(service: Service) -> Iterator[socket.socket]:
+    """Open a plain connection."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as raw:
+        yield raw
+
+
+def rest(raw: socket.socket) -> bytes:
+    """Read until the other side closes."""
+    parts = []
+    with contextlib.suppress(ConnectionResetError):
+        while part := raw.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+HEAD = f"POST /v1/check HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEYS[0]}\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"G",
+        b"GET /health HTTP/1.1\r\nHost: x\r\n",
+        b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+        HEAD.encode() + b"Content-Length: 100\r\n\r\n{",
+        HEAD.encode() + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{",
+    ],
+)
+def test_a_request_that_never_ends_is_ended(keyed: Service, sent: bytes) -> None:
+    with connected(keyed) as raw:
+        raw.sendall(sent)
+        assert b" 200 " not in rest(raw)
+
+
+def test_a_request_that_trickles_is_ended(keyed: Service) -> None:
+    with connected(keyed) as raw:
+        raw.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n")
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            for _ in range(600):
+                raw.sendall(b"X-More: 1\r\n")
+                time.sleep(0.05)
+
+
+def test_many_slow_clients_keep_nobody_else_waiting(keyed: Service) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(connected(keyed)).sendall(b"GET /health HTTP/1.1\r\nX-Slow: ")
+        with keyed.client(KEYS[0]) as alice:
+            assert handed_in(alice, adding(800))["state"] == "done"
+    assert keyed.is_well()
+
+
+def test_a_head_without_end_is_refused(service: Service) -> None:
+    with connected(service) as raw:
+        raw.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n")
+        answer = b""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for index in range(2000):
+                raw.sendall(b"X-Header-%d: %s\r\n" % (index, b"x" * 1000))
+        with contextlib.suppress(ConnectionResetError):
+            answer = raw.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 431 ") or answer == b""
+    assert service.is_well()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"HELO\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100),
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nBad Header: 1\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        HEAD.encode() + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        HEAD.encode() + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        HEAD.encode() + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+    ids=range(9),
+)
+def test_what_is_no_http_is_refused(keyed: Service, sent: bytes) -> None:
+    with connected(keyed) as raw:
+        raw.sendall(sent)
+        answer = rest(raw)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
+    assert answer == b"" or b"application/problem+json" in answer
+    assert b"Traceback" not in answer
+
+
+def test_clients_that_go_away(service: Service) -> None:
+    body = b'{"graph": {"nova": 1, "nodes": {}, "outputs": {}}}'
+    request = (
+        b"POST /v1/check HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    )
+    for cut in (0, 10, len(body) - 1, len(body)):
+        with connected(service) as raw:
+            raw.sendall(request % len(body) + body[:cut])
+            raw.shutdown(socket.SHUT_WR)
+            assert b" 500 " not in rest(raw)
+        with connected(service) as raw:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            raw.sendall(request % len(body) + body[:cut])
+    assert service.is_well()
+
+
+def test_requests_in_a_row_on_one_connection(service: Service) -> None:
+    with connected(service) as raw:
+        raw.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20)
+        raw.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert rest(raw).count(b"HTTP/1.1 200 ") == 21
+
+
+def test_a_web_socket_is_not_spoken(service: Service) -> None:
+    with connected(service) as raw:
+        raw.sendall(
+            b"GET /v1/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        raw.settimeout(5)
+        assert b" 101 " not in raw.recv(65536)
+    assert service.is_well()
