@@ -1,5 +1,6 @@
 """What containers hold: made once when they start, from the environment that the image and the secret give them."""
 
+import importlib
 import os
 import random
 import sys
@@ -16,13 +17,28 @@ from nova_graph.modal.timing import TimingLog
 from nova_graph.modal.volume import Shared
 from nova_graph.runtime import local_runtime
 
+KERNELS = (
+    "nodes.pictures.files",
+    "nodes.sdxl.denoise",
+    "nodes.sdxl.detail",
+    "nodes.sdxl.detail_redraw",
+    "nodes.sdxl.detector",
+    "nodes.sdxl.model",
+    "nodes.sdxl.pool",
+    "nodes.sdxl.prompt",
+    "nodes.sdxl.text",
+    "nodes.sdxl.vae",
+)
+"""What nodes import when they run: torch, diffusers and transformers come with it."""
+
 
 def import_kernels() -> None:
     """Import what takes long and touches no device, so that a snapshot of the memory holds it.
 
     Nothing in here may ask for CUDA: the answer, that there is none, would be in the snapshot.
     """
-    import nova_graph.api  # noqa: F401
+    for name in KERNELS:
+        importlib.import_module(name)
 
 
 def open_studio(cloud: CloudSettings, volume: Shared, leave: Callable[[], None], began: float) -> Studio:

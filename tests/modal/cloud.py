@@ -15,8 +15,6 @@ ARTIST = "NovaAnime.*"
 SECRET = "nova-anime-checkpoint"
 KEY = "a-key-for-tests-only"
 VOLUME = "nova-anime-cache"
-SMALL = ("--checkpoint", "nova-nano", "--steps", "2", "--no-face", "--pag-scale", "0")
-"""Flags of a picture that two cores draw in a moment."""
 
 
 @dataclass(frozen=True)

@@ -264,3 +264,14 @@ def test_errors_keep_their_exit_code_across_the_wire() -> None:
 def test_the_command_line_imports_modal_only_when_it_is_needed() -> None:
     program = "import sys, nova_graph.cli.app, nova_graph.cli.commands.cloud; sys.exit('modal' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+def test_the_snapshot_holds_all_imports_and_has_asked_for_no_device() -> None:
+    program = (
+        "import sys\nfrom nova_graph.modal.containers import import_kernels\nimport_kernels()\n"
+        "assert {'torch', 'diffusers', 'transformers', 'numpy', 'PIL'} <= set(sys.modules)\n"
+        "import torch\nassert not torch.cuda.is_initialized()\n"
+        "before = set(sys.modules)\nimport nodes.sdxl.denoise, nodes.sdxl.detail, nodes.sdxl.prompt, nodes.sdxl.vae\n"
+        "assert set(sys.modules) == before"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

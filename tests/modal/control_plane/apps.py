@@ -82,6 +82,9 @@ class Apps:
         app = self.apps[request.app_id]
         sent = int(request.last_entry_id or 0)
         for _ in range(int((request.timeout or 10) / 0.05)):
+            is_over = app.is_over
+            if is_over:
+                await asyncio.sleep(0.1)  # what was printed last is on its way through a pipe
             if sent < len(app.logs):
                 items = [
                     api_pb2.TaskLogs(data=text, file_descriptor=api_pb2.FILE_DESCRIPTOR_STDOUT)
@@ -89,7 +92,7 @@ class Apps:
                 ]
                 sent = len(app.logs)
                 yield api_pb2.TaskLogsBatch(items=items, entry_id=str(sent))
-            if app.is_over:
+            if is_over:
                 yield api_pb2.TaskLogsBatch(app_done=True, entry_id=str(sent))
                 return
             await asyncio.sleep(0.05)
