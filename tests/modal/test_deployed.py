@@ -43,8 +43,13 @@ def told(http: httpx.Client, job_id: str) -> list[dict[str, Any]]:
 def begun(http: httpx.Client, plane: ControlPlane, job_id: str) -> None:
     """Wait until a job is at its long node."""
     wait_for(lambda: state(http, job_id) == "running", "the job to run")
-    store = next(values for name, values in plane.dicts.dicts.items() if name.endswith("-jobs"))
-    wait_for(lambda: any(b'"progress"' in value and b"sampler" in value for value in store.values()), "progress")
+    store = plane.dicts.dicts["di-nova-anime-ilxl-jobs"]
+
+    def has_progress() -> bool:
+        mine = [value for key, value in list(store.items()) if f"events/{job_id}".encode() in key]
+        return any(b'"progress"' in value and b"sampler" in value for value in mine)
+
+    wait_for(has_progress, "progress")
 
 
 def test_health_and_keys_need_no_gpu(http: httpx.Client, plane: ControlPlane) -> None:
@@ -119,6 +124,16 @@ def test_jobs_are_listed_and_an_idempotency_key_gives_the_same_one(http: httpx.C
     assert one["id"] in [each["id"] for each in listed]
 
 
+def test_jobs_outlive_the_container_that_took_them(http: httpx.Client, plane: ControlPlane) -> None:
+    before = [each["id"] for each in http.get("/v1/jobs").json()["jobs"]]
+    (old,) = plane.alive("web")
+    plane.scale_down("web")
+    assert [each["id"] for each in http.get("/v1/jobs").json()["jobs"]] == before
+    assert plane.alive("web") != [old]
+    done = next(each for each in before if state(http, each) == "done")
+    assert http.get(f"/v1/jobs/{done}/images/0").content.startswith(b"\x89PNG")
+
+
 def test_what_modal_is_asked_for(deployed: Cloud, plane: ControlPlane) -> None:
     artist = plane.functions.find(ARTIST)
     asked = artist.definition
@@ -185,12 +200,13 @@ FLAGS = ("--checkpoint", "nova-nano", "--steps", "2", "--no-face", "--pag-scale"
 def test_the_command_line_runs_a_graph_file_there(deployed: Cloud, plane: ControlPlane, out: Path) -> None:
     local = deployed.folder / "local-cache" / "results"
     done = deployed.nova_graph(
-        "run", "graphs/default.yaml", "--on", "modal", *FLAGS, "--seed", "21", "--out", str(out), "--json"
+        "run", "graphs/default.yaml", "--on", "modal", *FLAGS, "--seed", "21", "--out", str(out), "--json", "--previews"
     )
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert next(each["event"] for each in events if each.get("node") == "sampler") == "started"
     assert events[-1]["event"] == "done"
     assert events[-1]["ran"] + events[-1]["cached"] == 6
+    assert any(each.get("preview") for each in events)
     (picture,) = out.iterdir()
     assert events[-1]["pictures"][0]["path"] == str(picture)
     assert "GPU" in done.stderr or "on a processor, not priced" in done.stderr
@@ -259,3 +275,11 @@ def test_gpus_are_asked_for_in_order_and_settings_reach_the_containers(cloud: Cl
     assert not artist.definition.secret_ids
     assert plane.images.environ(artist.definition.image_id)["NOVA_MODAL_APP"] == "choosy"
     assert not plane.unanswered()
+
+
+def test_a_job_that_takes_too_long_is_told_so(http: httpx.Client, plane: ControlPlane) -> None:
+    job_id = job(http, {**LONG, "seed": 16})
+    begun(http, plane, job_id)
+    plane.expire(ARTIST)
+    wait_for(lambda: state(http, job_id) == "failed", "the job to fail")
+    assert "longer than a call may" in http.get(f"/v1/jobs/{job_id}").text

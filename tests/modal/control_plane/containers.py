@@ -94,6 +94,12 @@ class Containers:
         if process is not None and process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
 
+    def expire(self, task: str) -> None:
+        """End a container whose input ran out of time."""
+        result = api_pb2.GenericResult(status=api_pb2.GenericResult.GENERIC_STATUS_TIMEOUT, exception="out of time")
+        self.containers[task].result = result
+        self.kill(task)
+
     async def close(self) -> None:
         """End all containers."""
         for task in self.containers:
