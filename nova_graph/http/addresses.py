@@ -82,7 +82,8 @@ def is_allowed(address: Address, networks: Sequence[Network]) -> bool:
     real = _inner(address)
     if any(real in network for network in networks if network.version == real.version):
         return True
-    return real.is_global and not real.is_multicast and not real.is_reserved
+    is_site_local = isinstance(real, ipaddress.IPv6Address) and real.is_site_local
+    return real.is_global and not (real.is_multicast or real.is_reserved or is_site_local)
 
 
 async def resolve_host(host: str, port: int) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from email.message import Message
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -24,7 +24,7 @@ class Submission(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    graph: str | dict[str, Any] | None = Field(
+    graph: Annotated[str, Field(min_length=1)] | dict[str, Any] | None = Field(
         None, description="A name from `/v1/graphs`, or a whole graph.", examples=["default"]
     )
     yaml: str | None = Field(None, description="A whole graph as YAML, instead of `graph`; mistakes get their places.")
@@ -34,8 +34,6 @@ class Submission(BaseModel):
     def _is_one_graph(self) -> "Submission":
         if (self.graph is None) == (self.yaml is None):
             raise ValueError("give either `graph` or `yaml`")
-        if self.graph == "":
-            raise ValueError("`graph` is empty")
         return self
 
     @property

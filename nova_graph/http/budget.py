@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 from engine.bound import Binding, Bound, BoundNode, Literal, Reference, Several
 from engine.graph import Graph
+from engine.reading import Readable
 from nova_graph.http.problems import LIMIT, PlacedView, Trouble
 from nova_graph.http.settings import HttpSettings
 
 NATIVE = 1024
 """The edge that is counted where a graph leaves the size to the model."""
+
+VALUES = 200_000
+"""Values in a graph as it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,13 @@ def check_size(nodes: int, settings: HttpSettings) -> None:
     """Refuse a graph with too many nodes; raises Trouble."""
     if nodes > settings.nodes:
         raise _refusal([f"a graph may have {settings.nodes:,} nodes, this one has {nodes:,}"])
+
+
+def check_values(given: Readable) -> None:
+    """Refuse what holds so many values that reading it would take long; raises Trouble."""
+    count = _marks(given) if isinstance(given, str) else _values(given)
+    if count > VALUES:
+        raise _refusal([f"a graph may hold {VALUES:,} values, this one holds more"])
 
 
 def check_written(graph: Graph, settings: HttpSettings) -> None:
@@ -64,6 +75,22 @@ def needs_of(bound: Bound) -> Needs:
             steps += _number(node, "steps", 0) * count
         longest = max(longest, max(map(len, _texts(node)), default=0))
     return Needs(round(pixels), round(steps), longest)
+
+
+def _marks(text: str) -> int:
+    """Count what separates values in YAML."""
+    return sum(map(text.count, (",", "\n", ":", "[", "{")))
+
+
+def _values(tree: object) -> int:
+    count = 0
+    waiting = [tree]
+    while waiting and count <= VALUES:
+        value = waiting.pop()
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        count += 1
+        waiting.extend(inside)
+    return count
 
 
 def _refusal(wrong: list[str]) -> Trouble:

@@ -137,7 +137,7 @@ class ServiceClient:
         retrying = Retrying(
             retry=retry_if_exception_type((httpx.TransportError, _Away)),
             stop=stop_after_delay(self._away) if self._was_there else stop_after_attempt(1),
-            wait=wait_exponential_jitter(initial=0.2, max=5),
+            wait=wait_exponential_jitter(multiplier=0.2, max=5),
             reraise=True,
         )
         try:

@@ -21,7 +21,7 @@ from engine.services import Services
 from engine.values import Json
 from nodes.values import Files
 from nova_graph.cli.ndjson import event_tree
-from nova_graph.http.budget import check_needs, check_size, check_written
+from nova_graph.http.budget import check_needs, check_size, check_values, check_written
 from nova_graph.http.library import Library
 from nova_graph.http.settings import HttpSettings
 from nova_graph.http.uploads import Uploads
@@ -112,6 +112,7 @@ class Desk:
     def _graph(self, given: Given) -> Graph:
         if given.name:
             return self.library.graph(given.name)
+        check_values(given.tree)
         nodes = given.tree.get("nodes") if isinstance(given.tree, dict) else None
         if isinstance(nodes, dict):
             check_size(len(nodes), self.settings)

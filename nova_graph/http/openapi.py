@@ -39,7 +39,7 @@ def _description(app: FastAPI, default_inputs: dict[str, Any]) -> dict[str, Any]
     schemas["Prediction"] = fields_schema(default_inputs)
     for name in ("Submission", "JobSubmission"):
         schemas[name]["oneOf"] = [
-            {"required": ["graph"], "properties": {"yaml": {"type": "null"}}},
-            {"required": ["yaml"], "properties": {"graph": {"type": "null"}}},
+            {"required": ["graph"], "properties": {"graph": {"type": ["string", "object"]}, "yaml": {"type": "null"}}},
+            {"required": ["yaml"], "properties": {"yaml": {"type": "string"}, "graph": {"type": "null"}}},
         ]
     return tree

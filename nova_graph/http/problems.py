@@ -21,6 +21,9 @@ INPUT: Final = "urn:nova-graph:problem:request"
 JOB: Final = "urn:nova-graph:problem:job"
 PLAIN: Final = "about:blank"
 
+LONGEST: Final = 1000
+"""Characters of a message."""
+
 
 class PlacedView(BaseModel):
     """One thing wrong, and where it is written; lines and columns count from 1."""
@@ -106,12 +109,13 @@ def placed_views(problems: Iterable[Problem]) -> list[PlacedView]:
     views = []
     for problem in problems:
         span = problem.span
+        message = shortened(problem.message)
         if span is None:
-            views.append(PlacedView(message=problem.message))
+            views.append(PlacedView(message=message))
         else:
             views.append(
                 PlacedView(
-                    message=problem.message,
+                    message=message,
                     file=span.file,
                     line=span.line,
                     column=span.column,
@@ -122,6 +126,11 @@ def placed_views(problems: Iterable[Problem]) -> list[PlacedView]:
     return views
 
 
+def shortened(text: str) -> str:
+    """Return a text that is not too long for an answer."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
 def trouble_of(error: NovaError) -> Trouble:
     """Return what to answer to a mistake in a graph."""
     if isinstance(error, GraphErrors):
@@ -129,12 +138,12 @@ def trouble_of(error: NovaError) -> Trouble:
         detail = f"The graph has {'a mistake' if count == 1 else f'{count} mistakes'}; nothing was run."
         return Trouble(422, detail, kind=GRAPH, problems=placed_views(error.problems))
     kind = ASSET if isinstance(error, AssetError) else GRAPH
-    return Trouble(422, error.message, kind=kind, hint=error.hint)
+    return Trouble(422, shortened(error.message), kind=kind, hint=error.hint)
 
 
 def trouble_of_validation(errors: Sequence[Mapping[str, Any]]) -> Trouble:
     """Return what to answer to a request whose parts have the wrong shape."""
-    views = [PlacedView(message=f"{_place(error.get('loc', ()))}{error.get('msg', 'is wrong')}") for error in errors]
+    views = [PlacedView(message=shortened(f"{_place(error.get('loc', ()))}{error.get('msg', '')}")) for error in errors]
     different = {view.message: view for view in views}
     return Trouble(422, "The request is not as it must be.", kind=INPUT, problems=list(different.values())[:100])
 

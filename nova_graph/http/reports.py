@@ -3,9 +3,8 @@
 import statistics
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
@@ -80,10 +79,10 @@ async def metrics(owner: Owner, parts: Parts) -> Response:  # noqa: ARG001 - a k
         **documented(),
     },
 )
-async def timing_report(owner: Owner, parts: Parts, accept: Annotated[str, Header()] = "") -> Response:
+async def timing_report(request: Request, owner: Owner, parts: Parts) -> Response:
     """Say how long your last jobs took, as text or as JSON."""
     timings = timings_of(await parts.backend.jobs(owner, limit=TOLD, before=None))
-    return answer(timings) if wants_json(accept) else PlainTextResponse(_table(timings))
+    return answer(timings) if wants_json(request.headers.get("accept", "")) else PlainTextResponse(_table(timings))
 
 
 @router.get("/v1/webhook-secret", response_model=SecretView, responses=documented(404))

@@ -59,15 +59,19 @@ async def caller(
     """Return the owner that a request speaks for; raises Trouble without a good key, or after too many requests."""
     if not parts.keys.are_needed:
         return LOCAL
-    owner = parts.keys.owner(credentials.credentials) if credentials is not None else None
+    if credentials is None:
+        raise _no_key("A key is needed.")
+    owner = parts.keys.owner(credentials.credentials)
     if owner is None:
         parts.limits.count_wrong_key(request.client.host if request.client else "")
-        detail = "This key is not known." if credentials is not None else "A key is needed."
-        raise Trouble(
-            401, detail, hint="Send it as `Authorization: Bearer KEY`.", headers={"WWW-Authenticate": "Bearer"}
-        )
+        raise _no_key("This key is not known.")
     parts.limits.count_request(owner)
     return owner
+
+
+def _no_key(detail: str) -> Trouble:
+    hint = "Send it as `Authorization: Bearer KEY`."
+    return Trouble(401, detail, hint=hint, headers={"WWW-Authenticate": "Bearer"})
 
 
 Owner = Annotated[str, Depends(caller)]

@@ -112,7 +112,7 @@ class Courier:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type((httpx.HTTPError, OSError, _NotTaken)),
             stop=stop_after_attempt(self._pace.attempts),
-            wait=wait_exponential_jitter(initial=self._pace.first_wait, max=self._pace.longest_wait),
+            wait=wait_exponential_jitter(multiplier=self._pace.first_wait, max=self._pace.longest_wait),
         )
         try:
             async for attempt in retrying:

@@ -27,6 +27,13 @@ def rest(raw: socket.socket) -> bytes:
     return b"".join(parts)
 
 
+def trickle(raw: socket.socket, count: int) -> None:
+    """Send headers, one every twentieth of a second."""
+    for _ in range(count):
+        raw.sendall(b"X-More: 1\r\n")
+        time.sleep(0.05)
+
+
 HEAD = f"POST /v1/check HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEYS[0]}\r\nContent-Type: application/json\r\n"
 
 
@@ -51,9 +58,7 @@ def test_a_request_that_trickles_is_ended(keyed: Service) -> None:
     with connected(keyed) as raw:
         raw.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n")
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
-            for _ in range(600):
-                raw.sendall(b"X-More: 1\r\n")
-                time.sleep(0.05)
+            trickle(raw, 600)
 
 
 def test_many_slow_clients_keep_nobody_else_waiting(keyed: Service) -> None:
