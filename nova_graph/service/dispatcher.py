@@ -70,6 +70,13 @@ class Dispatcher:
         if self.queue.remove(job):
             self._register.end(job, Report(state="cancelled"))
             return True
+        if job in self._flight and job.state == "queued":
+            # The worker has it as the next one: it passes it over, and whatever it says of it is passed over here.
+            self._flight.remove(job)
+            self.supervisor.send({"do": "cancel", "job": job.id})
+            self._register.end(job, Report(state="cancelled"))
+            self._pump()
+            return True
         if job in self._flight:
             self._stop_running(job, _NOT_STOPPED)
         return False
