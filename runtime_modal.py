@@ -19,7 +19,7 @@ import modal.experimental
 
 from engine.errors import NovaError, SettingError
 from engine.values import Json
-from nova_graph.modal.containers import fetch_default, import_kernels, open_front, open_studio
+from nova_graph.modal.containers import fetch_default, import_kernels, load_models, open_front, open_studio
 from nova_graph.modal.image import make_image
 from nova_graph.modal.jobs import JobWriter
 from nova_graph.modal.settings import MOUNT, CloudSettings, read_cloud_settings
@@ -70,17 +70,20 @@ class NovaAnime:
     """Draws; one call at a time in each container, sync methods, so that a cancelled call leaves the models loaded."""
 
     @modal.enter(snap=SETTINGS.snapshot)
-    def import_all(self) -> None:
-        """Import; a snapshot of the memory is taken after this."""
+    def import_and_load(self) -> None:
+        """Import, and load the usual checkpoint on the processor; the snapshot is taken after this."""
         import_kernels()
+        self.held = load_models() if SETTINGS.snapshot else None
         self.imported_in = os.environ.get("MODAL_TASK_ID", "")
 
     @modal.enter()
     def open(self) -> None:
-        """Find the device and the Volume; after a snapshot this runs in every container."""
+        """Find the device and move the models there; after a snapshot this runs in every container."""
         is_restored = self.imported_in != os.environ.get("MODAL_TASK_ID", "")
         began = time.time() if is_restored else BEGAN
-        self.studio = open_studio(SETTINGS, shared, modal.experimental.stop_fetching_inputs, began)
+        self.studio = open_studio(
+            SETTINGS, shared, modal.experimental.stop_fetching_inputs, began=began, held=self.held
+        )
 
     @modal.method()
     def run_graph(self, document: Document, previews: bool = False) -> Iterator[Message]:

@@ -6,15 +6,18 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
-from engine.values import Json
 from nodes.assets import read_settings
 from nova_graph.modal.documents import without_history
 from nova_graph.modal.front import Front, front_runtime
+from nova_graph.modal.preload import Held, load_on_processor, models_document, with_held
 from nova_graph.modal.settings import CloudSettings
 from nova_graph.modal.studio import Studio
 from nova_graph.modal.timing import TimingLog
 from nova_graph.modal.volume import Shared
+from nova_graph.models import usual_budget
+from nova_graph.options import read_options
 from nova_graph.runtime import local_runtime
 
 KERNELS = (
@@ -41,11 +44,30 @@ def import_kernels() -> None:
         importlib.import_module(name)
 
 
-def open_studio(cloud: CloudSettings, volume: Shared, leave: Callable[[], None], began: float) -> Studio:
-    """Open what a GPU container works with; `began` is the `time.time()` at which it began to start."""
+def load_models() -> Held:
+    """Load the usual checkpoint into ordinary memory, so that a snapshot holds it."""
+    held = load_on_processor(read_settings(), tell)
+    sys.stderr.write(f"{len(held)} models are loaded before the snapshot\n")
+    return held
+
+
+def open_studio(
+    cloud: CloudSettings, volume: Shared, leave: Callable[[], None], *, began: float, held: Held | None = None
+) -> Studio:
+    """Open what a GPU container works with; `began` is the `time.time()` at which it began to start.
+
+    `held` are models that are loaded already; they go to the device now.
+    """
     reseed()
     settings = read_settings()
-    runtime = without_history(local_runtime(settings=settings, warn=tell))
+    options = read_options()
+    runtime = local_runtime(settings=settings, warn=tell)
+    if held and not options.pool:
+        from nodes.sdxl.pool import weight_bytes
+
+        budget = usual_budget(runtime.environment) - sum(map(weight_bytes, held.values()))
+        runtime = local_runtime(settings=settings, options=replace(options, pool=max(1, budget)), warn=tell)
+    runtime = with_held(without_history(runtime), held or {})
     timing = TimingLog(settings.cache / "timing", os.environ.get("MODAL_TASK_ID", "local"))
     return Studio(runtime, volume, timing, leave, cold=time.time() - began, fallback=cloud.fallback)
 
@@ -58,9 +80,7 @@ def open_front(volume: Shared, *, names_only: bool = False) -> Front:
 
 def fetch_default(front: Front, checkpoint: str) -> str:
     """Download a checkpoint and the VAE that goes with it; raises NovaError."""
-    node: Json = {"type": "CheckpointLoader", "inputs": {"checkpoint": checkpoint}}
-    vae: Json = {"type": "VAE", "inputs": {"bundled": "$loader.vae", "override": "auto"}}
-    return front.fetch({"nova": 1, "nodes": {"loader": node, "vae": vae}, "outputs": {"vae": "$vae.vae"}})
+    return front.fetch(models_document(checkpoint))
 
 
 def reseed() -> None:

@@ -60,6 +60,7 @@ def test_it_draws_saves_and_says_what_it_took(first: First, plane: ControlPlane)
         assert '"seed":5' in picture.info["nova_graph"].replace(" ", "")
     assert "sampler (Sampler) finished" in done.stderr
     assert re.search(r"s in all; .*cold start \d+\.\d s; 6 nodes ran, 0 cached", done.stderr)
+    assert "3 models are loaded before the snapshot" in "".join(plane.containers.of(ARTIST)[-1].printed)
     assert not plane.unanswered()
 
 
