@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NANO_READY := $(VENV)/.nano-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench docs clean
+.PHONY: help run test check format bench docs nano nano-eval clean
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(READY)  ## Draw graphs/default.yaml; ARGS="--seed 7" adds inputs
 	@$(BIN)/nova-graph run graphs/default.yaml $(ARGS)
@@ -34,6 +35,12 @@ docs: $(READY)  ## Write what is generated: docs/nodes.md and schemas/graph.sche
 	@$(BIN)/nova-graph schema > schemas/graph.schema.json
 	@$(BIN)/nova-graph nodes --markdown > docs/nodes.md
 
+nano: $(NANO_READY)  ## Train nova-nano into build/nano, or go on; ARGS="--preset gpu"
+	@$(BIN)/python -m tools.train_nano --out build/nano $(ARGS)
+
+nano-eval: $(NANO_READY)  ## Measure nova-nano into build/nano-eval; ARGS="--prompts 96 --effects 12"
+	@$(BIN)/python -m tools.train_nano.evaluate $(ARGS)
+
 clean:  ## Remove the environment and what tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
@@ -41,4 +48,8 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nova-graph needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(NANO_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,nano]'
 	@touch $@

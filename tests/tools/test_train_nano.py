@@ -1,0 +1,77 @@
+"""The whole program, in miniature: it trains, can be cut, and its checkpoint draws."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+pytest.importorskip("skia", reason="skia-python draws the training pictures; it comes with the extra `nano`")
+
+from nodes.assets import read_settings
+from nova_graph import local_runtime
+from tools.train_nano.evaluate.studio import Studio
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a smoke run that was stopped after the text encoders and then continued."""
+    folder = tmp_path_factory.mktemp("nano")
+    train(folder, "--until", "text")
+    assert not (folder / "nova-nano.safetensors").exists()
+    train(folder)
+    return folder
+
+
+def train(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "tools.train_nano", "--preset", "smoke", "--out", str(folder), "--device", "cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TRAINING_COMMIT": "abc123"}
+    done = subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, check=False, timeout=200, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_stage_is_reported(trained: Path) -> None:
+    report = json.loads((trained / "report.json").read_text())
+    assert list(report["stages"]) == ["render", "vae", "decoder", "text", "unet", "detector", "export"]
+    assert report["config"]["name"] == "smoke"
+    assert report["commit"] == "abc123"
+    assert "eigenvalue 4" in report["stages"]["vae"]
+    assert "| unet |" in (trained / "report.md").read_text()
+
+
+def test_nothing_is_left_half_written(trained: Path) -> None:
+    assert not list(trained.rglob("*.part"))
+
+
+def test_the_checkpoint_tells_what_it_is(trained: Path) -> None:
+    with safe_open(trained / "nova-nano.safetensors", "pt") as file:
+        told = file.metadata()
+    assert told["modelspec.architecture"] == "stable-diffusion-xl-v1-base"
+    assert told["modelspec.resolution"] == "64x64"
+    assert told["modelspec.training_commit"] == "abc123"
+    assert told["modelspec.license"] == "Apache-2.0"
+    assert len(told["modelspec.date"]) == 10
+    assert json.loads(told["nova_graph.config"])["tokenizer"]["merges"]
+
+
+def test_checkpoint_and_detector_draw_and_look_in_nova_graph(trained: Path, tmp_path: Path) -> None:
+    settings = read_settings({"NOVA_CACHE_DIR": str(tmp_path), "NOVA_THREADS": "1"})
+    with local_runtime(settings=settings, on_disk=False) as runtime:
+        studio = Studio(runtime, trained / "nova-nano.safetensors", trained / "face.safetensors", steps=2)
+        drawn = studio.draw("1girl, blue hair", 1)
+        other = studio.draw("1girl, blue hair", 2)
+    assert drawn.pixels.shape == (64, 64, 3)
+    assert (drawn.pixels != other.pixels).any()
+
+
+def test_another_configuration_does_not_continue_a_run(trained: Path) -> None:
+    command = [sys.executable, "-m", "tools.train_nano", "--preset", "smoke", "--native", "128", "--out", str(trained)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2
+    assert "another configuration" in done.stderr
