@@ -29,7 +29,7 @@ def test_held_out_prompts_are_always_the_same_and_of_one_girl() -> None:
     assert scenes == held_out_scenes(40)
     assert scenes[:10] == held_out_scenes(10)
     assert all(girl(scene) and scene.defect is None for scene in scenes)
-    assert [len(of_framing(scenes, framing)) for framing in ("close-up", "upper body", "full body")] == [20, 10, 10]  # type: ignore[arg-type]
+    assert [len(of_framing(scenes, framing)) for framing in ("close-up", "upper body", "full body")] == [20, 10, 10]
     assert not set(scenes) & set(held_out_scenes(200, "probes"))
 
 

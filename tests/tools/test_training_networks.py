@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -93,10 +94,8 @@ def test_caption_batches_mark_the_tags_that_are_in_the_text() -> None:
     ]
 
 
-def test_an_epoch_visits_every_picture_once(tmp_path: object) -> None:
-    from pathlib import Path
-
-    pictures = Pictures(Path(str(tmp_path)) / "none.npy", seed=1, train=24, held_out=0)
+def test_an_epoch_visits_every_picture_once(tmp_path: Path) -> None:
+    pictures = Pictures(tmp_path / "none.npy", seed=1, train=24, held_out=0)
     batches = UNetBatches(pictures, 64, 4, 1)
     visits = torch.cat([batches[step]["numbers"] for step in range(6)])
     assert sorted(visits.tolist()) == list(range(24))

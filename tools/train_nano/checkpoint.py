@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,3 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> State:
     """Read what `save_state` wrote; nothing in the file is executed."""
     state: State = torch.load(path, map_location=device, weights_only=True)
     return state
-
-
-def make_once(path: Path, make: Callable[[Path], None]) -> Path:
-    """Return `path`, having had `make` write it unless it was there."""
-    if not path.exists():
-        with replacing(path) as fresh:
-            make(fresh)
-    return path

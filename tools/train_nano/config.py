@@ -155,5 +155,6 @@ GPU: Final = Config(
         (48, 96, 128), (3, 3, 4), 16, 2, (1, 1, 1), batch=256, budget=Budget(40_000, minutes=14), average=0.999
     ),
     detector=DetectorStage(pictures=8_000, epochs=12, size=256, batch=64),
+    save_every=45.0,
 )
 PRESETS: Final = {preset.name: preset for preset in (SMOKE, CPU, GPU)}

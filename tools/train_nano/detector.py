@@ -86,7 +86,7 @@ def label_line(box: Box) -> str:
 
 
 def train_detector(
-    pictures: Pictures, stage: DetectorStage, folder: Path, device: torch.device
+    pictures: Pictures, stage: DetectorStage, folder: Path, device: torch.device, workers: int
 ) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
     """Return trained weights in half precision, and their figures on held-out renders.
 
@@ -104,7 +104,7 @@ def train_detector(
     plan.write_text(json.dumps(description(stage.width)), encoding="utf-8")
     model = YOLO(str(last if resumed else plan), task="detect")
     model.train(
-        data=str(listing), imgsz=stage.size, epochs=stage.epochs, batch=stage.batch, device=_name(device), workers=0,
+        data=str(listing), imgsz=stage.size, epochs=stage.epochs, batch=stage.batch, device=_name(device), workers=workers,
         optimizer="AdamW", lr0=0.003, warmup_epochs=1, mosaic=0.5, close_mosaic=max(0, stage.epochs - 3), scale=0.6,
         hsv_h=0.3, hsv_s=0.5, degrees=5, project=str(folder.absolute()), name="run", exist_ok=True, plots=False,
         amp=False, pretrained=False, cos_lr=True, verbose=False, resume=resumed,

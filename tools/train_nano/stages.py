@@ -172,7 +172,7 @@ def unet_stage(run: Run) -> Figures:
 def detector_stage(run: Run) -> Figures:
     """Train the face detector and write it."""
     stage, folder = run.config.detector, run.path("detector")
-    weights, figures = train_detector(run.pictures, stage, folder, run.device)
+    weights, figures = train_detector(run.pictures, stage, folder, run.device, run.config.workers)
     told = {"title": f"{run.config.title} face detector", **about(run.config, run.commit)}
     write_detector(run.path(DETECTOR), weights, stage, told)
     clear_examples(folder)
