@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.modal.cloud import KEY, SECRET, SHELL, Cloud
+from tests.modal.cloud import KEY, ROOT, SECRET, SHELL, Cloud
 from tests.modal.control_plane.plane import ControlPlane
 
 PIN = "1.6."
@@ -31,7 +31,18 @@ def cloud(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Clou
 
 
 @pytest.fixture(scope="session")
-def deployed(cloud: Cloud) -> Cloud:
+def source() -> set[str]:
+    """What is there to upload, as it is called in a container."""
+    return {
+        f"/root/{path.relative_to(ROOT)}"
+        for package in ("engine", "nodes", "nova_graph", "graphs")
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+
+
+@pytest.fixture(scope="session")
+def deployed(cloud: Cloud, source: set[str]) -> Cloud:
     cloud.modal("deploy", SHELL)
     return cloud
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.modal.cloud import ARTIST, KEY, ROOT, SHELL, VOLUME, Cloud
+from tests.modal.cloud import ARTIST, KEY, SHELL, VOLUME, Cloud
 from tests.modal.control_plane.plane import ControlPlane
 from tests.modal.control_plane.waiting import wait_for
 
@@ -157,16 +157,10 @@ def test_what_modal_is_asked_for(deployed: Cloud, plane: ControlPlane) -> None:
     assert plane.images.environ(asked.image_id)["NOVA_REQUIRE_CHECKPOINT"] == "1"
 
 
-def test_every_data_file_is_uploaded(deployed: Cloud, plane: ControlPlane) -> None:
+def test_every_data_file_is_uploaded(deployed: Cloud, source: set[str], plane: ControlPlane) -> None:
     seen = plane.mounts.names(plane.functions.find(ARTIST).definition.mount_ids)
-    here = {
-        f"/root/{path.relative_to(ROOT)}"
-        for package in ("engine", "nodes", "nova_graph", "graphs")
-        for path in (ROOT / package).rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
-    }
-    assert here <= seen, sorted(here - seen)
-    kinds = {name.rpartition(".")[2] for name in here}
+    assert source <= seen, sorted(source - seen)
+    kinds = {name.rpartition(".")[2] for name in source}
     assert {"yaml", "json", "safetensors", "gz", "py"} <= kinds
 
 
