@@ -11,6 +11,7 @@ from engine.bound import Bound
 from engine.cache import Cache
 from engine.execute import execute
 from engine.memory import Memory
+from engine.pacer import Pacer
 from engine.parse import parse
 from engine.plan import make_plan
 from engine.registry import Registry
@@ -36,24 +37,24 @@ class Cost:
 
 def measure() -> list[Cost]:
     """Measure every shape at every size."""
-    registry = trivial()
-    return [_cost(shape, size, registry) for shape in SHAPES for size in SIZES]
+    registry, pacer = trivial(), Pacer()
+    return [_cost(shape, size, registry, pacer) for shape in SHAPES for size in SIZES]
 
 
-def _cost(shape: str, size: int, registry: Registry) -> Cost:
+def _cost(shape: str, size: int, registry: Registry, pacer: Pacer) -> Cost:
     tree = SHAPES[shape](size)
     nodes = len(tree["nodes"]) if isinstance(tree["nodes"], dict) else 0
-    rows = [_once(tree, registry) for _ in range(REPEATS)]
+    rows = [_once(tree, registry, pacer) for _ in range(REPEATS)]
     check, cold, cached = (min(column) / nodes * 1e6 for column in zip(*rows, strict=True))
     return Cost(shape, nodes, check, cold, cached)
 
 
-def _once(tree: Tree, registry: Registry) -> tuple[float, float, float]:
+def _once(tree: Tree, registry: Registry, pacer: Pacer) -> tuple[float, float, float]:
     gc.collect()
     began = time.perf_counter()
     bound = bind(parse(tree), registry, {})
     checked = time.perf_counter()
-    services = _services()
+    services = Services(cache=Cache(Memory(1 << 30), None, lambda _: None), pacer=pacer)
     first = time.perf_counter()
     _run(bound, services)
     second = time.perf_counter()
@@ -63,10 +64,6 @@ def _once(tree: Tree, registry: Registry) -> tuple[float, float, float]:
 
 def _run(bound: Bound, services: Services) -> None:
     execute(make_plan(bound, services), services, on_event=lambda _: None)
-
-
-def _services() -> Services:
-    return Services(cache=Cache(Memory(1 << 30), None, lambda _: None))
 
 
 def peak_memory(size: int) -> float:

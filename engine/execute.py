@@ -16,9 +16,6 @@ from engine.running import RunContext
 from engine.services import Cancel, Services
 
 MOST_WORKERS = 32
-PATIENCE = 0.001
-"""Seconds without a node begun after which waiting nodes get more threads."""
-
 OnEvent = Callable[[AnyEvent], None]
 
 
@@ -77,8 +74,9 @@ class _Execution:
         self._device_busy = False
         self._begun = 0
         self._workers: list[threading.Thread] = []
-        self._pacer: threading.Thread | None = None
-        self._over = threading.Event()
+        self._begun_before = -1
+        self._is_paced = False
+        self._is_over = False
         self._error: BaseException | None = None
         self._took: dict[str, float] = {}
         self._wire()
@@ -174,25 +172,20 @@ class _Execution:
         return len(self._ready) + int(bool(self._ready_for_device) and not self._device_busy)
 
     def _pace(self) -> None:
-        if self._pacer is None:
-            self._pacer = threading.Thread(target=self._watch, name="nova-graph pacer", daemon=True)
-            self._pacer.start()
+        if not self._is_paced:
+            self._is_paced = True
+            self._services.pacer.watch(self, self._look)
 
-    def _watch(self) -> None:
-        """Start workers whenever ready nodes have waited for a while."""
-        seen = -1
-        patience = PATIENCE
-        while True:
-            if self._over.wait(patience):
-                return
-            with self._changed:
-                if self._over.is_set():
-                    return
-                waiting = self._can_take()
-                patience = PATIENCE if waiting else min(patience * 1.5, 0.02)
-                if waiting and self._begun == seen:
-                    self._start_workers(waiting)
-                seen = self._begun
+    def _look(self) -> bool:
+        """Start workers if ready nodes have waited since the last look; tell whether nodes wait."""
+        with self._changed:
+            if self._is_over or self._error is not None:
+                return False
+            waiting = self._can_take()
+            if waiting and self._begun == self._begun_before:
+                self._start_workers(waiting)
+            self._begun_before = self._begun
+            return waiting > 0
 
     def _is_stopping(self) -> bool:
         return self._error is not None or self._cancel.is_set
@@ -210,8 +203,10 @@ class _Execution:
             self._perform(step)
 
     def _join(self) -> None:
-        self._over.set()
+        if self._is_paced:
+            self._services.pacer.forget(self)
         with self._changed:
+            self._is_over = True
             workers = self._workers
         for worker in workers:
             worker.join()

@@ -10,6 +10,7 @@ from engine.assets import Asset, Assets, Fetchable, Found, Report
 from engine.cache import Cache
 from engine.environment import Environment
 from engine.errors import AssetMissing, Cancelled
+from engine.pacer import Pacer
 from engine.values import Handle
 
 Live = TypeVar("Live")
@@ -53,6 +54,8 @@ class Services:
     environment: Environment = field(default_factory=Environment)
     lane: threading.Lock = field(default_factory=threading.Lock)
     """Held by whoever computes on the device."""
+    pacer: Pacer = field(default_factory=Pacer)
+    """Gives runs more threads where their nodes wait."""
 
 
 class Cancel:
