@@ -107,7 +107,8 @@ def train_detector(
         data=str(listing), imgsz=stage.size, epochs=stage.epochs, batch=stage.batch, device=_name(device),
         workers=workers, optimizer="AdamW", lr0=0.003, warmup_epochs=1, mosaic=0.5,
         close_mosaic=max(0, stage.epochs - 3), scale=0.6, hsv_h=0.3, hsv_s=0.5, degrees=5,
-        project=str(folder.absolute()), name="run", exist_ok=True, plots=False, amp=False, pretrained=False, cos_lr=True, verbose=False, resume=resumed,
+        project=str(folder.absolute()), name="run", exist_ok=True, plots=False, amp=False,
+        pretrained=False, cos_lr=True, verbose=False, resume=resumed,
     )  # fmt: skip
     best = YOLO(str(folder / "run" / "weights" / "best.pt"))
     scores = best.val(
