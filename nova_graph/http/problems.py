@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from engine.errors import AssetError, GraphErrors, NovaError, Problem
 from nova_graph.http.privacy import Discretion
@@ -21,6 +22,7 @@ INPUT: Final = "urn:nova-graph:problem:request"
 JOB: Final = "urn:nova-graph:problem:job"
 PLAIN: Final = "about:blank"
 
+METHOD_NOT_ALLOWED: Final = 405
 LONGEST: Final = 1000
 """Characters of a message."""
 
@@ -154,8 +156,11 @@ def install(app: FastAPI, discretion: Discretion) -> None:
     def answer(trouble: Trouble) -> Response:
         return render(discretion.veil(trouble))
 
-    async def on_trouble(_: Request, error: Exception) -> Response:
-        return answer(_trouble_of_any(error))
+    async def on_trouble(request: Request, error: Exception) -> Response:
+        trouble = _trouble_of_any(error)
+        if trouble.status == METHOD_NOT_ALLOWED:
+            trouble.headers = {"Allow": ", ".join(sorted(_allowed_methods(request)))}
+        return answer(trouble)
 
     for kind in (Trouble, QueueFull, StoreFull, NovaError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, on_trouble)
@@ -178,6 +183,16 @@ def _trouble_of_any(error: Exception) -> Trouble:
         case _:
             trouble = Trouble(500, "The service failed to answer this; the operator's log says why.")
     return trouble
+
+
+def _allowed_methods(request: Request) -> set[str]:
+    """Return what can be done at a path, over all the routes that lead there."""
+    methods: set[str] = set()
+    for method in ("GET", "POST", "DELETE"):
+        scope = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            methods.add(method)
+    return methods
 
 
 def _trouble_of_http(error: HTTPException) -> Trouble:

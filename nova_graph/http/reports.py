@@ -44,17 +44,17 @@ class TimingsView(BaseModel):
 
 
 @router.get("/health", response_model=HealthView, responses=documented())
-async def health() -> Response:
+async def health(request: Request) -> Response:
     """Say that the service answers; the device is not asked."""
-    return answer(HealthView(status="ok", version=program_version()))
+    return answer(HealthView(status="ok", version=request.app.version))
 
 
 @router.get("/ready", response_model=HealthView, responses=documented(503))
-async def ready(parts: Parts) -> Response:
+async def ready(request: Request, parts: Parts) -> Response:
     """Say whether jobs would be run now."""
     if not await parts.backend.ready():
         raise Trouble(503, "Jobs are accepted, but no worker is ready.", headers={"Retry-After": "5"})
-    return answer(HealthView(status="ready", version=program_version()))
+    return answer(HealthView(status="ready", version=request.app.version))
 
 
 @router.get(

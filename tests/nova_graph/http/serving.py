@@ -87,8 +87,9 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 
 
 def stop(process: "subprocess.Popen[str]") -> None:
-    """End a service as an operator would."""
-    process.send_signal(signal.SIGTERM)
+    """End a service as an operator would, unless it has ended."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
     try:
         process.wait(PATIENCE)
     finally:

@@ -112,6 +112,14 @@ def test_there_is_nothing_at_a_wrong_id(client: httpx.Client, path: str) -> None
     assert is_problem(client.delete("/v1/jobs/nobody"), 404)
 
 
+def test_what_can_be_done_at_a_place_is_said(client: httpx.Client) -> None:
+    for path, allowed in (("/v1/jobs", "GET, POST"), ("/v1/jobs/x", "DELETE, GET"), ("/predict", "POST")):
+        for method in ("PUT", "PATCH", "HEAD", "TRACE"):
+            answer = client.request(method, path)
+            assert answer.status_code == 405
+            assert answer.headers["allow"] == allowed
+
+
 def test_a_hundred_clients_at_once(service: Service) -> None:
     def use(index: int) -> tuple[str, int]:
         with service.client() as client:

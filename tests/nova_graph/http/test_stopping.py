@@ -1,0 +1,38 @@
+"""A service that is asked to stop, and what the next one finds."""
+
+import threading
+from pathlib import Path
+
+from tests.nova_graph.http.pictures import png
+from tests.nova_graph.http.serving import adding, handed_in, one, serving, stop
+
+
+def test_a_service_stops_in_order_and_the_next_goes_on(tmp_path: Path) -> None:
+    ended = threading.Event()
+    seen: list[str] = []
+    with serving(tmp_path) as first:
+
+        def follow(path: str) -> None:
+            with first.client() as client, client.stream("GET", path) as stream:
+                for line in stream.iter_lines():
+                    seen.append(line)
+                    if "started" in line:
+                        ended.set()
+
+        with first.client() as client:
+            done = handed_in(client, adding(1))
+            picture = client.post("/v1/files", content=png(8, 8), headers={"Content-Type": "image/png"}).json()
+            running = client.post("/v1/jobs", json={"graph": one("Wait", steps=30, pause=0.1)}).json()
+            thread = threading.Thread(target=follow, args=(running["events_url"],))
+            thread.start()
+            assert ended.wait(30)
+        stop(first.process)
+        thread.join(30)
+        assert not thread.is_alive()
+        assert not any('"done"' in line for line in seen)
+        assert first.process.returncode == 0
+        assert "Traceback" not in first.log
+    with serving(tmp_path) as second, second.client() as client:
+        assert client.get(done["status_url"]).json() == {key: done[key] for key in done if key != "plan"}
+        assert client.get(running["status_url"], params={"wait": 30}).json()["state"] == "done"
+        assert [file["name"] for file in client.get("/v1/files").json()["files"]] == [picture["name"]]
