@@ -1,5 +1,6 @@
 """The whole program, in miniature: it trains, can be cut, and its checkpoint draws."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -13,7 +14,9 @@ pytest.importorskip("skia", reason="skia-python draws the training pictures; it 
 
 from nodes.assets import read_settings
 from nova_graph import local_runtime
+from tools.train_nano.config import PRESETS
 from tools.train_nano.evaluate.studio import Studio
+from tools.train_nano.report import OtherRun, read_figures
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +74,8 @@ def test_checkpoint_and_detector_draw_and_look_in_nova_graph(trained: Path, tmp_
 
 
 def test_another_configuration_does_not_continue_a_run(trained: Path) -> None:
-    command = [sys.executable, "-m", "tools.train_nano", "--preset", "smoke", "--native", "128", "--out", str(trained)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 2
-    assert "another configuration" in done.stderr
+    other = dataclasses.replace(PRESETS["smoke"], native=128)
+    with pytest.raises(OtherRun, match="another configuration"):
+        read_figures(trained, other)
+    assert "export" in read_figures(trained, PRESETS["smoke"])
+    assert read_figures(trained / "elsewhere", other) == {}
