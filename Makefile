@@ -31,6 +31,9 @@ format: $(READY)  ## Format the source
 bench: $(READY)  ## Measure the engine and a whole run against hand-written code
 	@$(BIN)/python -m benchmarks
 
+bench-http: $(READY)  ## Measure the service over real sockets
+	@$(BIN)/python -m benchmarks.http_cost
+
 docs: $(READY)  ## Write what is generated: docs/nodes.md and schemas/graph.schema.json
 	@$(BIN)/nova-graph schema > schemas/graph.schema.json
 	@$(BIN)/nova-graph nodes --markdown > docs/nodes.md
