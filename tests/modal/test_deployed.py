@@ -15,7 +15,7 @@ from tests.modal.control_plane.plane import ControlPlane
 from tests.modal.control_plane.waiting import wait_for
 
 SMALL = {"checkpoint": "nova-nano", "steps": 2, "face": False, "pag_scale": 0, "prompt": "1girl, green hair"}
-LONG = {**SMALL, "steps": 150, "pag_scale": 3.0}
+LONG = {**SMALL, "steps": 150, "pag_scale": 3.0, "width": 512, "height": 512}
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,8 @@ def test_a_sweep_fans_out_and_one_failure_spoils_no_other(deployed: Cloud, plane
 
 def test_ctrl_c_cancels_the_call_and_the_container_stays(deployed: Cloud, plane: ControlPlane, out: Path) -> None:
     (before,) = plane.alive(ARTIST)
-    flags = ("--checkpoint", "nova-nano", "--steps", "150", "--no-face", "--seed", "24")
+    large = ("--width", "512", "--height", "512")  # slow enough to be stopped on any machine
+    flags = ("--checkpoint", "nova-nano", "--steps", "150", "--no-face", "--seed", "24", *large)
     process = deployed.begin("nova-graph", "run", "graphs/default.yaml", "--on", "modal", *flags, "--json")
     assert process.stdout is not None
     for line in process.stdout:
