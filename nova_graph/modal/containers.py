@@ -11,6 +11,7 @@ from dataclasses import replace
 from nodes.assets import read_settings
 from nova_graph.modal.documents import without_history
 from nova_graph.modal.front import Front, front_runtime
+from nova_graph.modal.no_device import no_device
 from nova_graph.modal.preload import Held, load_on_processor, models_document, with_held
 from nova_graph.modal.settings import CloudSettings
 from nova_graph.modal.studio import Studio
@@ -32,21 +33,23 @@ KERNELS = (
     "nodes.sdxl.text",
     "nodes.sdxl.vae",
 )
-"""What nodes import when they run: torch, diffusers and transformers come with it."""
+"""What nodes import when they run: torch, diffusers and transformers come with it; ultralytics is imported besides."""
 
 
 def import_kernels() -> None:
-    """Import what takes long and touches no device, so that a snapshot of the memory holds it.
+    """Import what takes long, so that a snapshot of the memory holds it; no device is asked for."""
+    with no_device():
+        for name in KERNELS:
+            importlib.import_module(name)
+        from nodes.sdxl.detector_import import import_ultralytics
 
-    Nothing in here may ask for CUDA: the answer, that there is none, would be in the snapshot.
-    """
-    for name in KERNELS:
-        importlib.import_module(name)
+        import_ultralytics()
 
 
 def load_models() -> Held:
     """Load the usual checkpoint into ordinary memory, so that a snapshot holds it."""
-    held = load_on_processor(read_settings(), tell)
+    with no_device():
+        held = load_on_processor(read_settings(), tell)
     sys.stderr.write(f"{len(held)} models are loaded before the snapshot\n")
     return held
 

@@ -13,11 +13,9 @@ import pytest
 from engine.errors import AssetError, Cancelled, NodeError
 from engine.events import Cached, Done, Failed, Fetching, Finished, Planned, Progress, Started, Warned
 from nodes.assets import read_settings
-from nova_graph.api import run
 from nova_graph.modal.client import cost_line, draw, draw_all
-from nova_graph.modal.documents import for_owner, plan_document, without_history
+from nova_graph.modal.documents import for_owner, without_history
 from nova_graph.modal.front import Front, front_runtime, planned_environment
-from nova_graph.modal.preload import load_on_processor, models_document, with_held
 from nova_graph.modal.studio import Studio, is_device_lost
 from nova_graph.modal.timing import TimingLog, read_entries
 from nova_graph.modal.volume import Shared, unshared
@@ -266,50 +264,3 @@ def test_errors_keep_their_exit_code_across_the_wire() -> None:
 def test_the_command_line_imports_modal_only_when_it_is_needed() -> None:
     program = "import sys, nova_graph.cli.app, nova_graph.cli.commands.cloud; sys.exit('modal' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
-
-
-def test_the_snapshot_holds_all_imports_and_has_asked_for_no_device() -> None:
-    program = (
-        "import sys\nfrom nova_graph.modal.containers import import_kernels\nimport_kernels()\n"
-        "assert {'torch', 'diffusers', 'transformers', 'numpy', 'PIL'} <= set(sys.modules)\n"
-        "import torch\nassert not torch.cuda.is_initialized()\n"
-        "before = set(sys.modules)\nimport nodes.sdxl.denoise, nodes.sdxl.detail, nodes.sdxl.prompt, nodes.sdxl.vae\n"
-        "assert set(sys.modules) == before"
-    )
-    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
-
-
-def test_models_loaded_before_the_snapshot_are_the_ones_that_are_lent(tmp_path: Path) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    environ = {
-        "NOVA_CACHE_DIR": str(tmp_path),
-        "CHECKPOINT_PATH": str(NANO),
-        "NOVA_DEVICE": "cpu",
-        "NOVA_DTYPE": "float32",
-    }
-    settings = read_settings(environ, folders=())
-    held = load_on_processor(settings, print)
-    assert sorted(type(handle).__name__ for handle in held) == ["Model", "TextEncoders", "Vae"]
-    plain = local_runtime(settings=settings, on_disk=False, warn=print)
-    runtime = with_held(plain, held)
-    run(plan_document(models_document("auto"), plain))
-    for handle, live in held.items():
-        with runtime.services.pool.resident(handle, print) as lent, plain.pool.resident(handle, print) as loaded:
-            assert lent is live
-            assert lent is not loaded
-            for one, other in zip(modules(lent), modules(loaded), strict=True):
-                same = one.state_dict()
-                assert all(torch.equal(tensor, same[name]) for name, tensor in other.state_dict().items())
-
-
-def modules(live: Any) -> list[Any]:
-    values = [getattr(live, name) for name in live.__dataclass_fields__]
-    return [value for value in values if hasattr(value, "parameters")]
-
-
-def test_without_a_checkpoint_nothing_is_loaded_before_the_snapshot(place: Place) -> None:
-    warned: list[str] = []
-    assert load_on_processor(place.settings, warned.append) == {}
-    assert "no model is loaded before the snapshot" in warned[0]
