@@ -111,6 +111,8 @@ class Config:
     save_every: float = 120.0
     """Seconds between checkpoints."""
     title: str = "nova-nano"
+    start: str = ""
+    """The sha256 of the checkpoint that is trained further; empty where training starts from nothing."""
 
     @property
     def latent(self) -> int:
@@ -142,6 +144,30 @@ CPU: Final = Config(
     unet=UNetStage((48, 96, 128), (3, 3, 4), 16, 2, (1, 1, 1), batch=24, budget=Budget(12_000, minutes=85)),
     detector=DetectorStage(pictures=3_000, epochs=6, size=192, batch=16),
 )
+FURTHER: Final = Config(
+    name="further",
+    native=128,
+    seed=2,
+    workers=0,
+    data=DataConfig(pictures=14_000, held_out=256),
+    vae=VaeStage((16, 24, 64, 96), 8, 1, crop=64, crop_batch=8, batch=4, budget=Budget(0)),
+    decoder=Budget(3_000, minutes=18),
+    text=TextStage((64, 128), 3, batch=48, budget=Budget(0)),
+    unet=UNetStage(
+        (64, 96, 160),
+        (2, 3, 5),
+        16,
+        1,
+        (1, 1, 1),
+        batch=24,
+        budget=Budget(6_000, minutes=62),
+        rates=Rates(muon=1.4e-3, adam=7e-4, warm_up=100),
+        text_from=0.0,
+    ),
+    detector=DetectorStage(pictures=0, epochs=0, size=192, batch=16),
+)
+"""For `--start nodes/sdxl/nano/nova-nano.safetensors`, whose networks have this shape."""
+
 GPU: Final = Config(
     name="gpu",
     native=192,
@@ -157,4 +183,4 @@ GPU: Final = Config(
     detector=DetectorStage(pictures=8_000, epochs=12, size=256, batch=64),
     save_every=45.0,
 )
-PRESETS: Final = {preset.name: preset for preset in (SMOKE, CPU, GPU)}
+PRESETS: Final = {preset.name: preset for preset in (SMOKE, CPU, FURTHER, GPU)}

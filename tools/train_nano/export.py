@@ -28,7 +28,8 @@ def about(config: Config, commit: str) -> dict[str, str]:
     now = datetime.datetime.now(datetime.UTC)
     when = datetime.datetime.fromtimestamp(int(stamp), datetime.UTC) if stamp else now
     told = {"author": AUTHOR, "license": LICENSE, "date": when.date().isoformat(), "training_commit": commit}
-    return {**told, "training_preset": config.name}
+    further = {"training_start": config.start} if config.start else {}
+    return {**told, "training_preset": config.name, **further}
 
 
 def training_commit() -> str:

@@ -1,5 +1,6 @@
 """The stages of a run, each of which continues where it was cut."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +15,9 @@ from tools.train_nano.config import Budget, Config, Rates
 from tools.train_nano.data import Pictures, render_pictures
 from tools.train_nano.detector import clear_examples, train_detector, write_detector
 from tools.train_nano.export import about, training_commit, write_checkpoint
+from tools.train_nano.start import read_start
 from tools.train_nano.text import CaptionBatches, TagHeads, TextLoss, TextPair, make_text_pair
+from tools.train_nano.tokenizer import tokenizer_config
 from tools.train_nano.training import Training, Watcher
 from tools.train_nano.unet import UNetLoss, make_unet
 from tools.train_nano.unet_batches import UNetBatches
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 Figures = dict[str, float]
 CHECKPOINT: Final = "nova-nano.safetensors"
 DETECTOR: Final = "face.safetensors"
+STARTING_UNET: Final = "unet.start.pt"
 
 
 @dataclass
@@ -38,6 +42,8 @@ class Run:
     device: torch.device
     watch: Watcher
     commit: str = field(default_factory=training_commit)
+    start: Path | None = None
+    """A checkpoint to train further, its face detector beside it; None trains from nothing."""
 
     @cached_property
     def pictures(self) -> Pictures:
@@ -117,10 +123,25 @@ def vae_stage(run: Run) -> Figures:
     whitening = find_whitening(latents)
     before = measure_vae(vae, run.held_out(), run.device)
     fold_whitening(vae, whitening)
-    with replacing(run.path("latents.npy")) as fresh, fresh.open("wb") as file:
-        np.save(file, apply_whitening(latents, whitening).half().numpy())
+    _save_latents(run, apply_whitening(latents, whitening))
     save_state(run.path("vae.pt"), {"vae": vae.state_dict(), "factor": float(vae.config.scaling_factor)})
     return {"steps": training.step, "seconds": training.seconds, **before}
+
+
+def start_stage(run: Run) -> Figures:
+    """Take VAE, text encoders, UNet and face detector from the checkpoint to start from, and encode the pictures."""
+    if run.start is None:
+        raise ValueError("there is no checkpoint to start from")
+    start = read_start(run.start, run.config, tokenizer_config())
+    save_state(run.path("vae.pt"), {"vae": start.vae, "factor": start.factor})
+    save_state(run.path("text.pt"), {"first": start.first, "second": start.second})
+    save_state(run.path(STARTING_UNET), {"unet": start.unet})
+    with replacing(run.path(DETECTOR)) as fresh:
+        shutil.copyfile(run.start.with_name(DETECTOR), fresh)
+    vae = run.make_vae("vae.pt")
+    latents = encode_all(vae, run.pictures.pixels()[: run.pictures.train], run.device) * start.factor
+    _save_latents(run, latents)
+    return measure_vae(vae, run.held_out(), run.device)
 
 
 def decoder_stage(run: Run) -> Figures:
@@ -153,6 +174,8 @@ def unet_stage(run: Run) -> Figures:
     """Train the UNet on the latents, and in the later part the text encoders with it."""
     config, unet, pair = run.config, run.make_unet(), run.make_text()
     _load_text(pair, run.path("text.pt"))
+    if run.start is not None:
+        unet.load_state_dict(load_state(run.path(STARTING_UNET))["unet"])
     joint = config.unet.text_from < 1
     networks: dict[str, torch.nn.Module] = {"unet": unet}
     if joint:
@@ -190,13 +213,19 @@ def export_stage(run: Run) -> Figures:
     return {"checkpoint MB": sizes[0], "detector MB": sizes[1], "together MB": sum(sizes)}
 
 
+def _save_latents(run: Run, latents: torch.Tensor) -> None:
+    with replacing(run.path("latents.npy")) as fresh, fresh.open("wb") as file:
+        np.save(file, latents.half().numpy())
+
+
 def _load_text(pair: TextPair, path: Path) -> None:
     state = load_state(path)
     pair.first.load_state_dict(state["first"])
     pair.second.load_state_dict(state["second"])
 
 
-STAGES: Final[dict[str, Callable[[Run], Figures]]] = {
+Stages = dict[str, Callable[[Run], Figures]]
+STAGES: Final[Stages] = {
     "render": render_stage,
     "vae": vae_stage,
     "decoder": decoder_stage,
@@ -205,3 +234,11 @@ STAGES: Final[dict[str, Callable[[Run], Figures]]] = {
     "detector": detector_stage,
     "export": export_stage,
 }
+FURTHER: Final[Stages] = {
+    "render": render_stage,
+    "start": start_stage,
+    "decoder": decoder_stage,
+    "unet": unet_stage,
+    "export": export_stage,
+}
+"""The stages of a run that trains a checkpoint further."""
