@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nodes.values import Box
 from tests.tools.scenes import BASE, plain
 from tools.train_nano.evaluate.card import BEGIN, END, measured_part, write_into_card
 from tools.train_nano.evaluate.effects import sharpness
@@ -14,6 +15,8 @@ from tools.train_nano.evaluate.judge import Judged, Share, attribute_shares
 from tools.train_nano.evaluate.precision import average_precision, overlap
 from tools.train_nano.evaluate.probes import FACE_HEADS, PICTURE_HEADS, face_cut, labels_of
 from tools.train_nano.evaluate.prompts import girl, held_out_scenes, of_framing
+from tools.train_nano.evaluate.showcase import FRAME, boxed
+from tools.train_nano.evaluate.studio import Drawn
 from tools.train_nano.render.scene import Scene
 
 LEFT, RIGHT = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
@@ -100,6 +103,15 @@ def test_faces_are_cut_out_with_what_is_around_them() -> None:
     cut = face_cut(pixels, (40, 40, 80, 80))
     assert cut.shape == (64, 64, 3)
     assert cut.mean() / 255 == pytest.approx(1 / 1.45**2, abs=0.02)
+
+
+def test_found_faces_are_framed() -> None:
+    grey = np.full((32, 32, 3), 90, np.uint8)
+    framed = boxed(Drawn(grey, (Box(left=4, top=6, right=20, bottom=24, confidence=0.9),), grey, 1.0))
+    assert framed.shape == (64, 64, 3)
+    assert (framed[12, 8:41] == FRAME).all()
+    assert (framed[48, 8:41] == FRAME).all()
+    assert (framed != 90).any(2).sum() == 2 * (33 + 37) - 4
 
 
 def test_figures_are_written_between_the_marks(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def evaluate(
     from nova_graph import local_runtime
     from tools.train_nano.evaluate.card import measured_part, shares_as_json, write_into_card
     from tools.train_nano.evaluate.figures import Size, measure
-    from tools.train_nano.evaluate.showcase import write_grids
+    from tools.train_nano.evaluate.showcase import write_boxes, write_grids
     from tools.train_nano.progress import Progresses
 
     size = Size(prompts, effects, RENDERS_PER_STEP * probe_steps, probe_steps)
@@ -36,6 +36,7 @@ def evaluate(
     with local_runtime(on_disk=False) as runtime, Progresses(console) as progresses:
         measured = measure(runtime, checkpoint, detector, size, work, progresses)
         write_grids(pictures or work, measured)
+        write_boxes(work / "faces.png", measured.drawn)
     command = f"make nano-eval ARGS='--prompts {prompts} --effects {effects} --probe-steps {probe_steps}'"
     part = measured_part(measured, command)
     told = {"shares": shares_as_json(measured.shares), "on renders": shares_as_json(measured.bounds)}
