@@ -13,7 +13,10 @@ from nodes.sdxl.layout import TEXT, TEXT_2, UNET, VAE
 Prediction = Literal["epsilon", "v_prediction"]
 
 VAE_SIDES = ("encoder.", "decoder.")
-_LORA = re.compile(r"(?:lora_(?:down|up|mid|A|B)|hada_w[12]_[ab]|lokr_w[12](?:_[ab])?)(?:\.weight)?$")
+_LORA = re.compile(
+    r"(?:lora_(?:down|up|mid|A|B)|lora(?:_linear_layer)?\.(?:down|up)|hada_w[12]_[ab]|lokr_w[12](?:_[ab])?)"
+    r"(?:\.weight)?$"
+)
 CHANNELS, INPAINTING_CHANNELS = 4, 9
 SMALLEST, LARGEST = 64, 4096
 """Edges in pixels that a file may name as its native ones."""

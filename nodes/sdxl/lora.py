@@ -45,10 +45,10 @@ class Patch:
                 f"{list(shape)}",
                 hint="The LoRA was trained for another model than SDXL, or another size of it.",
             )
-        rank = down.shape[0]
-        alpha = self.weights.get(layer.alpha).item() if layer.alpha else self.file.alphas.get(self.part, rank)
+        alpha = float(self.weights.get(layer.alpha).item()) if layer.alpha else None
+        factor = self.file.scales[self.part].factor(name.removeprefix(f"{self.part}."), down.shape[0], alpha)
         product = up.flatten(1) @ down.flatten(1)
-        return (self.strength * float(alpha) / rank) * product.reshape(shape)
+        return (self.strength * factor) * product.reshape(shape)
 
 
 def _make(up: torch.Tensor, down: torch.Tensor, shape: torch.Size) -> bool:

@@ -1,16 +1,15 @@
 """What a LoRA file holds: which layers it changes, told from its header alone."""
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Literal
 
 from engine.errors import AssetRefused
-from nodes.sdxl.checkpoint import is_lora
 from nodes.sdxl.header import Header, read_header
+from nodes.sdxl.lora_scale import Scale, read_scale
 
 Part = Literal["unet", "text_encoder", "text_encoder_2"]
 
@@ -25,15 +24,20 @@ _ENDS = {
     "lora_down.weight": "down",
     "lora_A.weight": "down",
     "lora.down.weight": "down",
+    "lora_linear_layer.down.weight": "down",
     "lora_up.weight": "up",
     "lora_B.weight": "up",
     "lora.up.weight": "up",
+    "lora_linear_layer.up.weight": "up",
     "alpha": "alpha",
 }
 _END = re.compile(r"(.+?)\.(" + "|".join(map(re.escape, _ENDS)) + ")")
+_OLD = re.compile(r"(.+?)(?:\.processor)?\.to_(q|k|v|out)_lora\.(down|up)\.weight")
+"""How diffusers named the layers of attention before 2024."""
+
 _OTHER_KINDS = re.compile(r"hada_w|lokr_w|dora_scale|lora_mid|lora_magnitude|\.diff(_b)?$|\.(oft|boft)_")
-_ADAPTER_METADATA = "lora_adapter_metadata"
 _HINT = "Choose a LoRA that was trained for SDXL."
+_NAMED = 3
 
 
 @dataclass(slots=True)
@@ -47,11 +51,11 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class LoraFile:
-    """The layers a LoRA changes, and the alpha of each part of the model where its metadata tells it."""
+    """The layers a LoRA changes, and what its metadata says of how strongly, for each part of the model."""
 
     name: str
     layers: Mapping[str, Layer]
-    alphas: Mapping[Part, float] = field(default_factory=dict)
+    scales: Mapping[Part, Scale]
 
     def layers_of(self, part: Part) -> dict[str, Layer]:
         """Return the layers that belong to one part of a model."""
@@ -59,7 +63,10 @@ class LoraFile:
 
 
 def inspect_lora(path: Path) -> LoraFile:
-    """Read which layers a LoRA changes; raises AssetMissing, or AssetRefused where it is none or of another kind."""
+    """Read which layers a LoRA changes.
+
+    Raises AssetMissing, or AssetRefused where it is none, is of another kind, or holds anything that would be left out.
+    """
     header = read_header(path)
     other = next((name for name in header.tensors if _OTHER_KINDS.search(name)), None)
     if other is not None:
@@ -67,21 +74,27 @@ def inspect_lora(path: Path) -> LoraFile:
             f"{header.name} is an adapter of a kind that is not supported: it holds {other[-60:]}",
             hint="Plain LoRA and LoCon files work; LoHa, LoKr, DoRA and OFT do not.",
         )
-    if not is_lora(header) and not any(_END.fullmatch(name) for name in header.tensors):
+    if not any(_tensor(name) for name in header.tensors):
         raise AssetRefused(f"{header.name} is not a LoRA", hint=_HINT)
-    file = LoraFile(header.name, _layers(header), _alphas(header))
-    if not any(file.layers_of(part) for part in PREFIXES):
-        example = next(iter(file.layers), "nothing")
-        raise AssetRefused(f"{header.name} changes no layer of an SDXL model, but {example[:60]}", hint=_HINT)
-    return file
+    layers = _layers(header)
+    _refuse_foreign(header.name, layers)
+    return LoraFile(header.name, layers, {part: read_scale(header, part) for part in PREFIXES})
 
 
 def _layers(header: Header) -> dict[str, Layer]:
     layers: dict[str, Layer] = {}
+    unknown = []
     for name in header.tensors:
-        match = _END.fullmatch(name)
-        if match:
-            setattr(layers.setdefault(match[1], Layer()), _ENDS[match[2]], name)
+        found = _tensor(name)
+        if found is None:
+            unknown.append(name)
+        else:
+            setattr(layers.setdefault(found[0], Layer()), found[1], name)
+    if unknown:
+        raise AssetRefused(
+            f"{header.name} holds tensors whose use is not known: {_few(unknown)}",
+            hint="Leaving them out would draw something else than was trained; save the LoRA without them.",
+        )
     broken = next((name for name, layer in layers.items() if not (layer.down and layer.up)), None)
     if broken is not None:
         raise AssetRefused(f"{header.name} is not whole: {broken[:100]} lacks half of its pair", hint=_HINT)
@@ -92,10 +105,27 @@ def _layers(header: Header) -> dict[str, Layer]:
     return layers
 
 
-def _alphas(header: Header) -> dict[Part, float]:
-    """Return the alphas that diffusers writes into the metadata."""
-    try:
-        told = json.loads(header.metadata.get(_ADAPTER_METADATA, "{}"))
-        return {part: float(told[f"{part}.lora_alpha"]) for part in PREFIXES if f"{part}.lora_alpha" in told}
-    except (ValueError, TypeError, RecursionError) as error:
-        raise AssetRefused(f"{header.name} carries settings under {_ADAPTER_METADATA} that cannot be read") from error
+def _tensor(name: str) -> tuple[str, str] | None:
+    """Return the layer that a tensor belongs to and what it is of it, or None where its name says neither."""
+    if match := _END.fullmatch(name):
+        return match[1], _ENDS[match[2]]
+    if match := _OLD.fullmatch(name):
+        layer, kind, side = match.groups()
+        if layer.startswith("text_encoder"):
+            return f"{layer}.{kind}_proj", side
+        return f"{layer}.to_{kind}" + (".0" if kind == "out" else ""), side
+    return None
+
+
+def _refuse_foreign(file: str, layers: Mapping[str, Layer]) -> None:
+    prefixes = tuple(prefix for names in PREFIXES.values() for prefix in names)
+    foreign = [name for name in layers if not name.startswith(prefixes)]
+    if len(foreign) == len(layers):
+        raise AssetRefused(f"{file} changes no layer of an SDXL model, but {_few(foreign)}", hint=_HINT)
+    if foreign:
+        raise AssetRefused(f"{file} also changes layers that an SDXL model does not have: {_few(foreign)}", hint=_HINT)
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(name[:80] for name in names[:_NAMED]) + more

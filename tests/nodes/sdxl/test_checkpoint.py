@@ -35,6 +35,7 @@ def path(tmp_path: Path) -> Path:
         ({}, "holds no tensors"),
         (names("lora_unet_input_blocks_4_1_proj_in.lora_down.weight"), "is a LoRA, not a checkpoint"),
         (names("unet.down_blocks.1.attentions.0.proj_in.lora_A.weight"), "is a LoRA, not a checkpoint"),
+        (names("text_encoder.q_proj.lora_linear_layer.down.weight"), "is a LoRA, not a checkpoint"),
         (names("lora_unet_mid.hada_w1_a"), "is a LoRA, not a checkpoint"),
         (
             names(UNET, "cond_stage_model.transformer.text_model.embeddings.position_embedding.weight"),

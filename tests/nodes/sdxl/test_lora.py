@@ -199,6 +199,14 @@ def test_other_shapes_are_refused(down: tuple[int, ...], up: tuple[int, ...], ch
         (["lora_unet_x.lora_down.weight", "lora_unet_x.lora_up.weight", "lora_unet_x.dora_scale"], "not supported"),
         (["lora_unet_x.lora_down.weight"], "lacks half of its pair"),
         (["lora_te_x.lora_down.weight", "lora_te_x.lora_up.weight"], "changes no layer of an SDXL model"),
+        (
+            [f"lora_{part}_x.lora_{end}.weight" for part in ("unet", "te3") for end in ("down", "up")],
+            "also changes layers that an SDXL model does not have: lora_te3_x",
+        ),
+        (
+            ["lora_unet_x.lora_down.weight", "lora_unet_x.lora_up.weight", "lora_unet_x.scalar"],
+            "use is not known: lora_unet_x.scalar",
+        ),
     ],
 )
 def test_other_files_are_refused(names: list[str], complaint: str, tmp_path: Path) -> None:
