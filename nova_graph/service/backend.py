@@ -145,7 +145,7 @@ class Backend(Protocol):
         ...
 
     async def webhooks_due(self) -> tuple[Job, ...]:
-        """Return the jobs of all owners that have a webhook which was not told yet that they are over."""
+        """Return the jobs of all owners with a webhook that is still to be called: now, or once they are over."""
         ...
 
     async def webhook_told(self, job_id: str) -> None:

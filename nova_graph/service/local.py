@@ -136,7 +136,7 @@ class LocalBackend:
         return self._register.count(owner)
 
     async def webhooks_due(self) -> tuple[Job, ...]:
-        """Return the jobs of all owners that have a webhook which was not told yet that they are over."""
+        """Return the jobs of all owners with a webhook that is still to be called: now, or once they are over."""
         return self._ledger.read.webhooks_due()
 
     async def webhook_told(self, job_id: str) -> None:

@@ -122,9 +122,10 @@ class Readings:
         return PictureRow(**{**dict(row), "seed": None if row["seed"] is None else int(row["seed"])})
 
     def webhooks_due(self) -> tuple[Job, ...]:
-        """Return jobs whose webhooks were not told yet, oldest first, a thousand at most."""
+        """Return jobs with webhooks that are not over, or were not told yet that they are; oldest first."""
         rows = self._db.execute(
-            "SELECT shown.* FROM shown JOIN jobs USING (number) WHERE jobs.webhook_due ORDER BY number LIMIT 1000"
+            "SELECT * FROM shown WHERE number IN (SELECT number FROM jobs WHERE webhook_due "
+            "UNION ALL SELECT number FROM jobs WHERE ended IS NULL AND webhook_url != '') ORDER BY number"
         )
         return tuple(_job(row) for row in rows)
 

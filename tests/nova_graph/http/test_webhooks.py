@@ -9,13 +9,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from queue import Queue
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.nova_graph.http.serving import Service, adding, handed_in, is_problem, one
+from tests.nova_graph.http.conftest import KEYS, WEBHOOK_SECRET
+from tests.nova_graph.http.serving import Service, adding, handed_in, is_problem, one, serving
+
+
+TOLD = {
+    "NOVA_API_KEYS": KEYS[0],
+    "NOVA_WEBHOOK_SECRET": WEBHOOK_SECRET,
+    "NOVA_WEBHOOK_NETWORKS": "127.0.0.1/32",
+    "NOVA_WEBHOOK_HTTP": "1",
+}
 
 
 @dataclass
@@ -92,6 +102,18 @@ def test_a_call_that_fails_is_made_again(alice: httpx.Client) -> None:
         handed_in(alice, adding(701), webhook_url=receiver.url)
         calls = [receiver.calls.get(timeout=30) for _ in range(2)]
     assert calls[0][1] == calls[1][1]
+
+
+def test_jobs_that_a_kill_interrupts_are_told_all_the_same(tmp_path: Path) -> None:
+    with receiving(200) as receiver:
+        with serving(tmp_path, **TOLD) as first, first.client(KEYS[0]) as alice:
+            graphs = [one("Wait", steps=3, pause=0.2), adding(750)]
+            jobs = [alice.post("/v1/jobs", json={"graph": it, "webhook_url": receiver.url}).json() for it in graphs]
+            first.process.kill()
+            first.process.wait()
+        with serving(tmp_path, **TOLD):
+            told = {json.loads(receiver.calls.get(timeout=30)[1])["data"]["id"] for _ in jobs}
+        assert told == {job["id"] for job in jobs}
 
 
 def test_no_redirect_is_followed(alice: httpx.Client) -> None:

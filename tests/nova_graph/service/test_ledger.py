@@ -316,13 +316,24 @@ def test_a_job_whose_webhook_was_not_told_is_kept(tmp_path: Path) -> None:
     async def check() -> None:
         async with await open_ledger(tmp_path, Retention(jobs=0)) as ledger:
             await ledger.accept(entry(1, webhook="https://example.com/done"), Lines())
-            assert ledger.read.webhooks_due() == ()
+            await ledger.accept(entry(2), Lines())
+            assert [job.id for job in ledger.read.webhooks_due()] == ["job1"]
             await finish(ledger, 1)
             assert [job.id for job in ledger.read.webhooks_due()] == ["job1"]
             assert await ledger.expire() == 0
             await ledger.make(partial(transitions.webhook_told, job_id="job1"))
             assert ledger.read.webhooks_due() == ()
             assert await ledger.expire() == 1
+
+    asyncio.run(check())
+
+
+def test_no_webhook_is_left_out_however_many_there_are(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with await open_ledger(tmp_path) as ledger:
+            webhook = "https://example.com/done"
+            await asyncio.gather(*(ledger.accept(entry(n, webhook=webhook), Lines()) for n in range(1, 1202)))
+            assert len(ledger.read.webhooks_due()) == 1201
 
     asyncio.run(check())
 
