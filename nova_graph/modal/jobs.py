@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from modal.exception import InputCancellation
+
 from engine.events import Done
 from nova_graph.modal.records import Entry, Record, ended, from_entry, piece_key, record_key, to_entry
-from nova_graph.modal.wire import Message, Report, to_event, to_files, to_report
+from nova_graph.modal.wire import Message, Report, from_error, to_event, to_files, to_report
 from nova_graph.service.backend import State
 from nova_graph.service.event_text import picture_trees, tell, tell_engine, text_of
 
@@ -18,7 +20,7 @@ _STATES: dict[str, State] = {"ok": "done", "failed": "failed", "cancelled": "can
 
 
 class JobWriter:
-    """Writes what one job tells into a Modal Dict; `store` has `get` and `put`."""
+    """Writes what one job tells into a Modal Dict; `store` has `get`, `put` and `contains`."""
 
     def __init__(self, store: Any, job_id: str) -> None:
         self._store = store
@@ -36,19 +38,31 @@ class JobWriter:
     def follow(self, messages: Iterable[Message]) -> list[Entry]:
         """Take the messages of a run to their end and return its pictures as plain data.
 
-        When the call is cancelled, that is written down before the exception goes on.
+        When the call is cancelled or fails, that is written down before the exception goes on. A KeyboardInterrupt is
+        no end: Modal takes the machine away and runs the call again elsewhere.
         """
-        now = time.time()
-        self._save(replace(self._record, job=replace(self._record.job, state="running", started=now, attempts=1)))
+        self._begin()
         try:
             for message in messages:
                 self._take(message)
-        except BaseException:
+        except (InputCancellation, GeneratorExit):
             self._close("cancelled")
+            raise
+        except Exception as error:
+            self._take(from_error(error))
+            self._close("failed")
             raise
         outcome: State = "done" if not self._error else "cancelled" if self._kind == "cancelled" else "failed"
         self._close(outcome)
         return self._files
+
+    def _begin(self) -> None:
+        """Note that the job runs; the events of another attempt go on after those of the earlier ones."""
+        job = self._record.job
+        while job.attempts and self._store.contains(piece_key(self._id, self._pieces)):
+            self._pieces += 1
+        running = replace(job, state="running", started=time.time(), attempts=job.attempts + 1)
+        self._save(replace(self._record, job=running))
 
     def _take(self, message: Message) -> None:
         match message["event"]:

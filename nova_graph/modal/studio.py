@@ -1,5 +1,6 @@
 """What the GPU container does with a graph: run it, tell of it, leave when the device is broken."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from nova_graph.modal.wire import Message, Report, from_error, from_event, from_
 from nova_graph.runtime import Runtime
 
 Put = Callable[[Message | None], None]
+
+_log = logging.getLogger(__name__)
 
 _LOST = ("CUDA error", "CUDNN_STATUS", "CUBLAS_STATUS", "an illegal memory access")
 
@@ -75,7 +78,7 @@ class Studio:
         finally:
             cancel.set()
             worker.join()
-            self._volume.commit()
+            self._commit()
 
     def predict(self, inputs: Document) -> list[bytes]:
         """Draw the default graph with some inputs; returns encoded pictures. Raises RuntimeError."""
@@ -103,10 +106,12 @@ class Studio:
             if is_device_lost(error):
                 self._leave()
         finally:
-            report = self._report(time.perf_counter() - began, tally)
-            self._note(report, tally.outcome)
-            put(from_report(report))
-            put(None)
+            try:
+                report = self._report(time.perf_counter() - began, tally)
+                put(from_report(report))
+                self._note(report, tally.outcome)
+            finally:
+                put(None)
 
     def _run(self, order: _Order, cancel: Cancel, hear: Callable[[AnyEvent], None]) -> Message:
         try:
@@ -131,8 +136,9 @@ class Studio:
                 return plan
         except AssetError:
             pass
-        self._runtime.pool.clear()
-        self._volume.refresh()
+        if not self._volume.refresh():
+            self._runtime.pool.clear()
+            self._volume.refresh()
         plan = plan_document(order.document, order.runtime)
         for pending in plan.engine_plan.pending:
             raise AssetMissing(
@@ -156,7 +162,18 @@ class Studio:
         )
 
     def _note(self, report: Report, outcome: str) -> None:
-        self._timing.add({"time": round(time.time(), 3), "outcome": outcome, **asdict(report)})
+        """Write down how long the call took; nobody's pictures are lost because that fails."""
+        try:
+            self._timing.add({"time": round(time.time(), 3), "outcome": outcome, **asdict(report)})
+        except OSError as error:
+            _log.warning("the time of this call is not noted: %s", error)
+
+    def _commit(self) -> None:
+        """Make what this call wrote seen by others; where that fails they compute it again."""
+        try:
+            self._volume.commit()
+        except Exception as error:  # noqa: BLE001 - Modal raises errors of many classes, and the pictures exist
+            _log.warning("the results of this call are not on the Volume: %s: %s", type(error).__name__, error)
 
 
 class _Tally:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.modal.cloud import KEY, ROOT, SECRET, SHELL, Cloud
@@ -45,6 +46,13 @@ def source() -> set[str]:
 def deployed(cloud: Cloud, source: set[str]) -> Cloud:
     cloud.modal("deploy", SHELL)
     return cloud
+
+
+@pytest.fixture(scope="session")
+def http(deployed: Cloud, plane: ControlPlane) -> Iterator[httpx.Client]:
+    url = plane.functions.find("web").metadata.web_url
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=90) as client:
+        yield client
 
 
 @pytest.fixture

@@ -1,55 +1,14 @@
-"""`modal deploy runtime_modal.py`: HTTP through the deployed application, cancel, crash, the command line."""
+"""`modal deploy runtime_modal.py`: HTTP through the deployed application, and the command line."""
 
 import json
-import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
-import pytest
 
-from tests.modal.cloud import ARTIST, KEY, SHELL, VOLUME, Cloud
+from tests.modal.cloud import ARTIST, SHELL, VOLUME, Cloud
 from tests.modal.control_plane.plane import ControlPlane
-from tests.modal.control_plane.waiting import wait_for
-
-SMALL = {"checkpoint": "nova-nano", "steps": 2, "face": False, "pag_scale": 0, "prompt": "1girl, green hair"}
-LONG = {**SMALL, "steps": 150, "pag_scale": 3.0, "width": 512, "height": 512}
-
-
-@pytest.fixture(scope="module")
-def http(deployed: Cloud, plane: ControlPlane) -> Iterator[httpx.Client]:
-    url = plane.functions.find("web").metadata.web_url
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=90) as client:
-        yield client
-
-
-def job(http: httpx.Client, inputs: dict[str, Any]) -> str:
-    answer = http.post("/v1/jobs", json={"graph": "default", "inputs": inputs})
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
-
-
-def state(http: httpx.Client, job_id: str) -> str:
-    return str(http.get(f"/v1/jobs/{job_id}").json()["state"])
-
-
-def told(http: httpx.Client, job_id: str) -> list[dict[str, Any]]:
-    text = http.get(f"/v1/jobs/{job_id}/events").text
-    return [json.loads(line.removeprefix("data:")) for line in text.splitlines() if line.startswith("data:")]
-
-
-def begun(http: httpx.Client, plane: ControlPlane, job_id: str) -> None:
-    """Wait until a job is at its long node."""
-    wait_for(lambda: state(http, job_id) == "running", "the job to run")
-    store = plane.dicts.dicts["di-nova-anime-ilxl-jobs"]
-
-    def has_progress() -> bool:
-        mine = [value for key, value in list(store.items()) if f"events/{job_id}".encode() in key]
-        return any(b'"progress"' in value and b"sampler" in value for value in mine)
-
-    wait_for(has_progress, "progress")
+from tests.modal.service import FLAGS, SMALL, state
 
 
 def test_health_and_keys_need_no_gpu(http: httpx.Client, plane: ControlPlane) -> None:
@@ -77,36 +36,6 @@ def test_predict_gives_a_picture_and_then_knows_it(http: httpx.Client, plane: Co
     assert again.content == first.content
     asked = [each.function_id for each in list(plane.calls.calls.values())[calls:]]
     assert plane.functions.find(ARTIST).id not in asked, "a full hit is answered without a GPU"
-
-
-def test_a_cancelled_job_leaves_a_warm_container(http: httpx.Client, plane: ControlPlane) -> None:
-    job_id = job(http, {**LONG, "seed": 12})
-    begun(http, plane, job_id)
-    (container,) = plane.alive(ARTIST)
-    http.delete(f"/v1/jobs/{job_id}")
-    wait_for(lambda: state(http, job_id) == "cancelled", "the job to be cancelled")
-    assert told(http, job_id)[-1]["outcome"] == "cancelled"
-    commits = len(plane.volumes.commits)
-    after = http.post("/predict", json={**SMALL, "seed": 13})
-    assert after.status_code == 200, after.text
-    assert float(after.headers["x-cold-start-seconds"]) == 0
-    assert plane.alive(ARTIST) == [container]
-    assert [task for _, task in plane.volumes.commits[commits:]].count(container.task) == 1, "one call, one commit"
-
-
-def test_a_lost_container_is_told_and_the_next_job_gets_another(http: httpx.Client, plane: ControlPlane) -> None:
-    job_id = job(http, {**LONG, "seed": 14})
-    begun(http, plane, job_id)
-    plane.kill(ARTIST)
-    wait_for(lambda: state(http, job_id) == "failed", "the job to fail")
-    assert "the container was lost" in http.get(f"/v1/jobs/{job_id}").text
-    last = told(http, job_id)
-    assert [each["event"] for each in last[-2:]] == ["error", "done"]
-    again = http.post("/predict", json={**SMALL, "seed": 15})
-    assert again.status_code == 200, again.text
-    assert float(again.headers["x-cold-start-seconds"]) > 0
-    kept = http.get(f"/v1/jobs/{again.headers['x-job-id']}/events").text
-    assert '"where":"disk"' in kept.replace(" ", ""), "the conditioning of the lost container was on the Volume"
 
 
 def test_strangers_name_no_paths(http: httpx.Client) -> None:
@@ -188,9 +117,6 @@ def test_the_class_can_be_called_from_a_script(deployed: Cloud) -> None:
     assert "steps must be at least 1" in told
 
 
-FLAGS = ("--checkpoint", "nova-nano", "--steps", "2", "--no-face", "--pag-scale", "0", "--prompt", "1girl, green hair")
-
-
 def test_the_command_line_runs_a_graph_file_there(deployed: Cloud, plane: ControlPlane, out: Path) -> None:
     local = deployed.folder / "local-cache" / "results"
     done = deployed.nova_graph(
@@ -225,23 +151,6 @@ def test_a_sweep_fans_out_and_one_failure_spoils_no_other(deployed: Cloud, plane
     assert len(list(out.iterdir())) == 5
 
 
-def test_ctrl_c_cancels_the_call_and_the_container_stays(deployed: Cloud, plane: ControlPlane, out: Path) -> None:
-    (before,) = plane.alive(ARTIST)
-    large = ("--width", "512", "--height", "512")  # slow enough to be stopped on any machine
-    flags = ("--checkpoint", "nova-nano", "--steps", "150", "--no-face", "--seed", "24", *large)
-    process = deployed.begin("nova-graph", "run", "graphs/default.yaml", "--on", "modal", *flags, "--json")
-    assert process.stdout is not None
-    for line in process.stdout:
-        if '"progress"' in line:
-            break
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
-    wait_for(lambda: not plane.calls.running(before.task), "the call to end")
-    assert plane.requests("FunctionCallCancel")
-    assert plane.alive(ARTIST) == [before]
-
-
 def test_mistakes_of_the_command_line_ask_modal_for_nothing(deployed: Cloud, plane: ControlPlane) -> None:
     asked = len(plane.requests("FunctionGet")) + len(plane.requests("ClassGet"))
     wrong = deployed.nova_graph("run", "graphs/default.yaml", "--on", "modal", "--steps", "0", code=2)
@@ -270,11 +179,3 @@ def test_gpus_are_asked_for_in_order_and_settings_reach_the_containers(cloud: Cl
     assert not artist.definition.secret_ids
     assert plane.images.environ(artist.definition.image_id)["NOVA_MODAL_APP"] == "choosy"
     assert not plane.unanswered()
-
-
-def test_a_job_that_takes_too_long_is_told_so(http: httpx.Client, plane: ControlPlane) -> None:
-    job_id = job(http, {**LONG, "seed": 16})
-    begun(http, plane, job_id)
-    plane.expire(ARTIST)
-    wait_for(lambda: state(http, job_id) == "failed", "the job to fail")
-    assert "longer than a call may" in http.get(f"/v1/jobs/{job_id}").text

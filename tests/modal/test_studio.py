@@ -13,9 +13,12 @@ import pytest
 from engine.errors import AssetError, Cancelled, NodeError
 from engine.events import Cached, Done, Failed, Fetching, Finished, Planned, Progress, Started, Warned
 from nodes.assets import read_settings
+from nodes.values import Model
+from nova_graph.api import run
 from nova_graph.modal.client import cost_line, draw, draw_all
-from nova_graph.modal.documents import for_owner, without_history
+from nova_graph.modal.documents import for_owner, plan_document, without_history
 from nova_graph.modal.front import Front, front_runtime, planned_environment
+from nova_graph.modal.preload import models_document
 from nova_graph.modal.studio import Studio, is_device_lost
 from nova_graph.modal.timing import TimingLog, read_entries
 from nova_graph.modal.volume import Shared, unshared
@@ -49,6 +52,7 @@ class Place:
         self.commits = 0
         self.left = 0
         self.on_reload: Callable[[], None] = lambda: None
+        self.on_commit: Callable[[], None] = lambda: None
         shared = Shared(commit=self._commit, reload=self._reload)
         self.timing = TimingLog(folder / "timing", "ta-1")
         self.studio = Studio(self.runtime, shared, self.timing, self._leave, cold=7.0, **words)
@@ -58,6 +62,7 @@ class Place:
 
     def _commit(self) -> None:
         self.commits += 1
+        self.on_commit()
 
     def _reload(self) -> None:
         self.on_reload()
@@ -89,6 +94,24 @@ def test_a_failure_is_text_and_the_container_stays(place: Place) -> None:
     assert report["event"] == "report"
     assert place.left == 0
     assert place.draw(graph("Plus", left=1))[-2]["outputs"] == {"n": 2}
+
+
+def refuse() -> None:
+    raise RuntimeError("a file is in use, or the volume is full")
+
+
+def test_a_volume_that_takes_nothing_costs_no_picture(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    place.on_commit = refuse
+    assert place.draw(graph("Plus", left=1))[-2]["outputs"] == {"n": 2}
+    assert "the results of this call are not on the Volume: RuntimeError: " in caplog.text
+
+
+def test_a_time_that_cannot_be_noted_costs_no_picture(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    place.timing.folder.write_text("in the way")
+    *_, pictures, report = place.draw(graph("Plus", left=1))
+    assert pictures["outputs"] == {"n": 2}
+    assert report["event"] == "report"
+    assert "the time of this call is not noted: " in caplog.text
 
 
 def test_a_caller_that_stops_listening_stops_the_run(place: Place) -> None:
@@ -154,6 +177,21 @@ def test_a_missing_checkpoint_is_looked_for_again_and_then_an_error(place: Place
 
     place.on_reload = arrive
     assert place.draw(named("auto"))[-2]["outputs"] == {"n": 64}
+
+
+@pytest.mark.parametrize(("on_reload", "is_kept"), [(lambda: None, True), (refuse, False)])
+def test_models_are_forgotten_only_where_a_file_is_in_use(
+    place: Place, on_reload: Callable[[], None], is_kept: bool
+) -> None:
+    pool = place.runtime.pool
+    model = run(plan_document(models_document(str(NANO)), place.runtime)).outputs["model"]
+    assert isinstance(model, Model)
+    with pool.resident(model, print):
+        pass
+    place.on_reload = on_reload
+    *_, error, _ = place.draw(named("auto"))
+    assert error["kind"] == "asset"
+    assert (pool.clear() > 0) is is_kept
 
 
 def test_nothing_is_downloaded_where_a_gpu_waits(tmp_path: Path) -> None:

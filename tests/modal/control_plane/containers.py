@@ -33,6 +33,8 @@ class Container:
     is_stopping: bool = False
     is_ready: bool = False
     """Whether it asked for an input already: its start is over."""
+    is_preempted: bool = False
+    """Whether its inputs go to another one when it is gone."""
     is_gone: bool = False
     result: api_pb2.GenericResult | None = None
     environ: dict[str, str] = field(default_factory=dict)
@@ -99,6 +101,13 @@ class Containers:
         result = api_pb2.GenericResult(status=api_pb2.GenericResult.GENERIC_STATUS_TIMEOUT, exception="out of time")
         self.containers[task].result = result
         self.kill(task)
+
+    def preempt(self, task: str) -> None:
+        """Interrupt a container whose machine is needed for something else; its inputs run again elsewhere."""
+        container = self.containers[task]
+        container.is_preempted = container.is_stopping = True
+        if container.process is not None and container.process.returncode is None:
+            container.process.send_signal(signal.SIGINT)
 
     async def close(self) -> None:
         """End all containers."""
@@ -184,6 +193,9 @@ class Containers:
         function_id = container.function.id
         why = container.result or lost("the container ended: " + "".join(container.printed[-5:]))
         for given in self._calls.running(container.task):
+            if container.is_preempted:
+                given.task = ""
+                continue
             self._calls.finish(given, cancelled() if given.is_cancelled else why)
         for given in self._calls.waiting(function_id):
             if not container.is_ready:

@@ -109,6 +109,13 @@ class ControlPlane:
             self._loop.call_soon_threadsafe(self.containers.kill, container.task)
         wait_for(lambda: not self.alive(name), f"{name} to die")
 
+    def preempt(self, name: str) -> None:
+        """Take the machines of a function away, and wait until its containers are gone."""
+        taken = self.alive(name)
+        for container in taken:
+            self._loop.call_soon_threadsafe(self.containers.preempt, container.task)
+        wait_for(lambda: all(each.is_gone for each in taken), f"{name} to be preempted")
+
     def expire(self, name: str) -> None:
         """End what a function is doing, as if its time were up."""
         for container in self.alive(name):

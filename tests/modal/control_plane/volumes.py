@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from google.protobuf.empty_pb2 import Empty  # type: ignore[import-untyped]
+from grpclib import GRPCError, Status
 from modal_proto import api_pb2
 
 COMMITTED = "committed"
@@ -21,6 +22,8 @@ class Volumes:
         self.named: dict[str, str] = {}
         self.commits: list[tuple[str, str]] = []
         """Volume and container of every commit."""
+        self.is_full = False
+        """Whether commits are refused."""
 
     async def VolumeGetOrCreate(
         self, request: api_pb2.VolumeGetOrCreateRequest, task: str
@@ -31,6 +34,8 @@ class Volumes:
 
     async def VolumeCommit(self, request: api_pb2.VolumeCommitRequest, task: str) -> api_pb2.VolumeCommitResponse:
         self.commits.append((request.volume_id, task))
+        if self.is_full:
+            raise GRPCError(Status.FAILED_PRECONDITION, "the volume is full")
         mirror(self._seen(request.volume_id, task), self.committed(request.volume_id), delete=False)
         return api_pb2.VolumeCommitResponse(skip_reload=True)
 

@@ -1,0 +1,90 @@
+"""Calls that are cancelled, lost, preempted, out of time, or that cannot write down what they did."""
+
+import signal
+from pathlib import Path
+
+import httpx
+
+from tests.modal.cloud import ARTIST, Cloud
+from tests.modal.control_plane.plane import ControlPlane
+from tests.modal.control_plane.waiting import wait_for
+from tests.modal.service import LONG, SMALL, begun, job, pieces, state, told
+
+
+def test_a_cancelled_job_leaves_a_warm_container(http: httpx.Client, plane: ControlPlane) -> None:
+    job_id = job(http, {**LONG, "seed": 12})
+    begun(http, plane, job_id)
+    (container,) = plane.alive(ARTIST)
+    http.delete(f"/v1/jobs/{job_id}")
+    wait_for(lambda: state(http, job_id) == "cancelled", "the job to be cancelled")
+    assert told(http, job_id)[-1]["outcome"] == "cancelled"
+    commits = len(plane.volumes.commits)
+    after = http.post("/predict", json={**SMALL, "seed": 13})
+    assert after.status_code == 200, after.text
+    assert float(after.headers["x-cold-start-seconds"]) == 0
+    assert plane.alive(ARTIST) == [container]
+    assert [task for _, task in plane.volumes.commits[commits:]].count(container.task) == 1, "one call, one commit"
+
+
+def test_a_lost_container_is_told_and_the_next_job_gets_another(http: httpx.Client, plane: ControlPlane) -> None:
+    job_id = job(http, {**LONG, "seed": 14})
+    begun(http, plane, job_id)
+    plane.kill(ARTIST)
+    wait_for(lambda: state(http, job_id) == "failed", "the job to fail")
+    assert "the container was lost" in http.get(f"/v1/jobs/{job_id}").text
+    last = told(http, job_id)
+    assert [each["event"] for each in last[-2:]] == ["error", "done"]
+    again = http.post("/predict", json={**SMALL, "seed": 15})
+    assert again.status_code == 200, again.text
+    assert float(again.headers["x-cold-start-seconds"]) > 0
+    kept = http.get(f"/v1/jobs/{again.headers['x-job-id']}/events").text
+    assert '"where":"disk"' in kept.replace(" ", ""), "the conditioning of the lost container was on the Volume"
+
+
+def test_a_preempted_job_is_not_over_and_goes_on_elsewhere(http: httpx.Client, plane: ControlPlane) -> None:
+    job_id = job(http, {**LONG, "seed": 17})
+    begun(http, plane, job_id)
+    plane.preempt(ARTIST)
+    assert state(http, job_id) == "running"
+    wait_for(lambda: len(pieces(plane, job_id, b'"planned"')) == 2, "the job to be begun again")
+    http.delete(f"/v1/jobs/{job_id}")
+    wait_for(lambda: state(http, job_id) == "cancelled", "the job to be cancelled")
+    names = [each["event"] for each in told(http, job_id)]
+    assert (names.count("planned"), names.count("done"), names[-1]) == (2, 1, "done")
+
+
+def test_a_volume_that_takes_nothing_costs_no_picture(http: httpx.Client, plane: ControlPlane) -> None:
+    plane.volumes.is_full = True
+    try:
+        answer = http.post("/predict", json={**SMALL, "seed": 18})
+    finally:
+        plane.volumes.is_full = False
+    assert answer.status_code == 200, answer.text
+    assert answer.content.startswith(b"\x89PNG")
+    printed = "".join(plane.containers.of(ARTIST)[-1].printed)
+    assert "the results of this call are not on the Volume" in printed
+
+
+def test_a_job_that_takes_too_long_is_told_so(http: httpx.Client, plane: ControlPlane) -> None:
+    job_id = job(http, {**LONG, "seed": 16})
+    begun(http, plane, job_id)
+    plane.expire(ARTIST)
+    wait_for(lambda: state(http, job_id) == "failed", "the job to fail")
+    assert "longer than a call may" in http.get(f"/v1/jobs/{job_id}").text
+
+
+def test_ctrl_c_cancels_the_call_and_the_container_stays(deployed: Cloud, plane: ControlPlane, out: Path) -> None:
+    large = ("--width", "512", "--height", "512")  # slow enough to be stopped on any machine
+    flags = ("--checkpoint", "nova-nano", "--steps", "150", "--no-face", "--seed", "24", *large)
+    process = deployed.begin("nova-graph", "run", "graphs/default.yaml", "--on", "modal", *flags, "--json")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"progress"' in line:
+            break
+    (before,) = plane.alive(ARTIST)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    wait_for(lambda: not plane.calls.running(before.task), "the call to end")
+    assert plane.requests("FunctionCallCancel")
+    assert plane.alive(ARTIST) == [before]
