@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from engine.errors import AssetMissing, AssetRefused
+from engine.stamps import Stamp, stamp_of
+
 
 @dataclass(frozen=True, slots=True)
 class AssetPort:
@@ -24,6 +27,9 @@ class Asset:
     name: str
 
 
+RUN_AGAIN = "Run it again: it is then planned with the file as it is."
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """An asset that is there, whole and hashed; `path` is None where the name legitimately means nothing (`none`)."""
@@ -33,6 +39,19 @@ class Found:
     sha256: str
     how: str = ""
     """Which step found it, for people: 'embedded nova-nano'."""
+    stamp: Stamp | None = None
+    """The file's, from before it was hashed; None where nobody can change the file."""
+
+    def check(self) -> None:
+        """Look whether the file is still the one that was hashed; raises AssetMissing, AssetRefused."""
+        if self.path is None or self.stamp is None:
+            return
+        try:
+            now = stamp_of(self.path)
+        except OSError as error:
+            raise AssetMissing(f"{self.path.name} cannot be read any more: {error.strerror}", hint=RUN_AGAIN) from error
+        if now != self.stamp:
+            raise AssetRefused(f"{self.path.name} was changed after the run was planned", hint=RUN_AGAIN)
 
 
 @dataclass(frozen=True, slots=True)

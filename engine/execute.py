@@ -244,11 +244,19 @@ class _Execution:
                 output = node.run(context)
         else:
             output = node.run(context)
+        for port, _ in declaration.asset_inputs:
+            self._check_asset(step.id, port)
         if not isinstance(output, declaration.output_class):
             raise OutputError(
                 f"{declaration.name}.run returned {type(output).__name__}, not {declaration.output_class.__name__}"
             )
         return output
+
+    def _check_asset(self, node: str, port: str) -> None:
+        """Refuse what was made from a file that changed meanwhile: it would be cached as the old content's."""
+        found = self._plan.found.get((node, port))
+        if found is not None:
+            found.check()
 
     def _argument(self, binding: Binding) -> object:
         if isinstance(binding, Literal):

@@ -58,10 +58,14 @@ class RunContext:
         return self._services.pool.resident(handle, self.warn)
 
     def asset(self, port: str) -> Found:
-        """Give what the text of this asset port resolved to; raises AssetMissing where it was empty."""
+        """Give what the text of this asset port resolved to.
+
+        Raises AssetMissing where it was empty, AssetRefused where the file was changed since.
+        """
         found = self._plan.found.get((self._step.id, port))
         if found is None:
             raise AssetMissing(f"{self._step.id}.{port} names nothing")
+        found.check()
         return found
 
     def progress(self, step: int, total: int, *, preview: Callable[[], bytes] | None = None) -> None:

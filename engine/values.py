@@ -38,7 +38,11 @@ class Loading(Protocol):
         ...
 
     def path(self, sha256: str) -> "Path":
-        """Return the file with this content; raises AssetMissing."""
+        """Return the file with this content; raises AssetMissing, and AssetRefused where it was changed."""
+        ...
+
+    def check(self, sha256: str) -> None:
+        """Do nothing where the file with this content is still what it was; else raise AssetMissing, AssetRefused."""
         ...
 
     def warn(self, text: str) -> None:

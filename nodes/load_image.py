@@ -39,5 +39,5 @@ class LoadImage(Node[ImageLoaded]):
         from nodes.pictures.load import load_picture
 
         found = ctx.asset("picture")
-        image, mask = load_picture(found.path, found.asset.name, (self.width, self.height), self.resize)
+        image, mask = load_picture(found, (self.width, self.height), self.resize)
         return ImageLoaded(image=image, mask=mask)

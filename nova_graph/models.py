@@ -23,7 +23,7 @@ class KnownFiles:
 
     def __init__(self, assets: Assets) -> None:
         self._assets = assets
-        self._paths: dict[str, Path] = {}
+        self._files: dict[str, tuple[Path, Found]] = {}
 
     def find(self, asset: Asset) -> Found | Fetchable:
         """Look an asset up without downloading; raises AssetError."""
@@ -36,14 +36,23 @@ class KnownFiles:
         return found
 
     def path(self, sha256: str) -> Path:
-        """Return where this content was last found; raises AssetMissing."""
-        if sha256 not in self._paths:
+        """Return where this content was last found; raises AssetMissing, and AssetRefused where it is not any more."""
+        path, found = self._known(sha256)
+        found.check()
+        return path
+
+    def check(self, sha256: str) -> None:
+        """Look whether the file with this content is still what it was; raises AssetMissing, AssetRefused."""
+        self._known(sha256)[1].check()
+
+    def _known(self, sha256: str) -> tuple[Path, Found]:
+        if sha256 not in self._files:
             raise AssetMissing(f"no file with sha256 {sha256} was found in this run")
-        return self._paths[sha256]
+        return self._files[sha256]
 
     def _remember(self, result: Found | Fetchable) -> Found | Fetchable:
         if isinstance(result, Found) and result.path is not None:
-            self._paths[result.sha256] = result.path
+            self._files[result.sha256] = (result.path, result)
         return result
 
 
@@ -63,8 +72,12 @@ class LazyPool:
         return self._environment
 
     def path(self, sha256: str) -> Path:
-        """Return the file with this content; raises AssetMissing."""
+        """Return the file with this content; raises AssetMissing, AssetRefused."""
         return self._files.path(sha256)
+
+    def check(self, sha256: str) -> None:
+        """Look whether the file with this content is still what it was; raises AssetMissing, AssetRefused."""
+        self._files.check(sha256)
 
     def warn(self, text: str) -> None:
         """Do nothing: every use of the pool brings its own way to warn."""

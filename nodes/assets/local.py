@@ -4,6 +4,7 @@ from pathlib import Path
 
 from engine.assets import Asset, Fetchable, Found, Report
 from engine.errors import AssetRefused
+from engine.stamps import stamp_of
 from nodes.assets.automatic import find_checkpoint, find_detector, find_nano, find_vae
 from nodes.assets.contents import check_content, check_suffix
 from nodes.assets.downloads import Downloads
@@ -78,6 +79,7 @@ class LocalAssets:
             return Found(asset, None, "", place.how)
         shown = show_path(self._settings, place.path)
         try:
+            stamp = stamp_of(place.path)
             sha256 = self._check(asset, place.path, shown)
         except OSError as error:
             raise AssetRefused(f"{shown} cannot be read: {error.strerror or type(error).__name__}") from None
@@ -87,7 +89,7 @@ class LocalAssets:
                 f"not {place.sha256}",
                 hint="Put the noted file back, or note the new one with `nova-graph models`.",
             )
-        return Found(asset, place.path, sha256, place.how + self._remarks(place, sha256))
+        return Found(asset, place.path, sha256, place.how + self._remarks(place, sha256), stamp)
 
     def _check(self, asset: Asset, path: Path, shown: str) -> str:
         if not is_regular(path):

@@ -1,7 +1,9 @@
 """A picture file to an image and a mask."""
 
+from hashlib import sha256
 from pathlib import Path
 
+from engine.assets import RUN_AGAIN, Found
 from engine.errors import AssetMissing, AssetRefused
 from nodes.pictures.batches import join_pictures, single_mask
 from nodes.pictures.decode import decode_picture
@@ -11,13 +13,17 @@ from nodes.pictures.resize import Fit, resize_picture, resize_plane, target_size
 from nodes.values import Image, Mask
 
 
-def load_picture(path: Path | None, name: str, size: tuple[int | None, int | None], fit: Fit) -> tuple[Image, Mask]:
+def load_picture(found: Found, size: tuple[int | None, int | None], fit: Fit) -> tuple[Image, Mask]:
     """Read, decode and resize a file; `size` is the (width, height) asked for.
 
-    The mask is 255 where the picture is clear and 0 where it is opaque. Raises AssetMissing, AssetRefused.
+    The mask is 255 where the picture is clear and 0 where it is opaque. Raises AssetMissing, and AssetRefused also
+    where the bytes read are not those that were hashed.
     """
-    what = plain_name(name)
-    decoded = decode_picture(_read(path, what), what)
+    what = plain_name(found.asset.name)
+    data = _read(found.path, what)
+    if sha256(data).hexdigest() != found.sha256:
+        raise AssetRefused(f"{what} was changed after the run was planned", hint=RUN_AGAIN)
+    decoded = decode_picture(data, what)
     picture = decoded.picture
     own = (picture.width, picture.height)
     target = target_size(own, *size, fit=fit)

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -99,15 +99,15 @@ class Pool:
             freed = self._forget(self._budget)
         _give_back(freed)
 
-    def _loaded(self, handle: AnyHandle, loading: Loading) -> object:
+    def _loaded(self, handle: AnyHandle, loading: "_Told") -> object:
         try:
-            return cast("object", handle.load(loading))
+            return loading.load(handle)
         except Exception as error:
             if not _is_out_of_memory(error):
                 raise
         # Outside of the handler: inside, the traceback would keep what was loaded so far.
         self.clear()
-        return cast("object", handle.load(loading))
+        return loading.load(handle)
 
     def _release(self, handle: AnyHandle) -> None:
         with self._lock:
@@ -140,17 +140,29 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A `Loading` whose warnings go to whoever asked for the object."""
+    """A `Loading` whose warnings go to whoever asked for the object, and that knows which files it was made from."""
 
     loading: Loading
     warn: Warn
+    used: list[str] = field(default_factory=list)
 
     @property
     def environment(self) -> Environment:
         return self.loading.environment
 
     def path(self, sha256: str) -> Path:
+        self.used.append(sha256)
         return self.loading.path(sha256)
+
+    def check(self, sha256: str) -> None:
+        self.loading.check(sha256)
+
+    def load(self, handle: AnyHandle) -> object:
+        """Load an object, and look at its files once more: one that changed meanwhile is refused."""
+        live = cast("object", handle.load(self))
+        for sha256 in self.used:
+            self.check(sha256)
+        return live
 
 
 class _Module(Protocol):

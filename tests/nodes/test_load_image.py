@@ -1,4 +1,5 @@
 import io
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from tests.nodes.pictures.samples import RunningAlone
 
 
 def context(path: Path | None) -> RunningAlone:
-    return RunningAlone(assets={"picture": Found(Asset("image", str(path)), path, "0" * 64)})
+    content = path.read_bytes() if path is not None and path.exists() else b""
+    return RunningAlone(assets={"picture": Found(Asset("image", str(path)), path, sha256(content).hexdigest())})
 
 
 def write(path: Path, image: Pillow.Image) -> Path:

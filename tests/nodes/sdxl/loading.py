@@ -24,6 +24,9 @@ class FileLoading:
             raise AssetMissing(f"no file has the sha256 {sha256}")
         return self.files[sha256]
 
+    def check(self, sha256: str) -> None:
+        """Do nothing: nothing here changes."""
+
     def warn(self, text: str) -> None:
         """Remember a warning."""
         self.warnings.append(text)

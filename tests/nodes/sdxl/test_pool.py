@@ -46,6 +46,9 @@ class Shelf:
         self.object_to(sha256, self.loads.count(sha256))
         return Path(sha256)
 
+    def check(self, sha256: str) -> None:
+        """Nothing here can change."""
+
     def warn(self, text: str) -> None:
         self.warnings.append(text)
 
