@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from engine.assets import Report
 from engine.cache import Cache
 from engine.environment import Environment
 from engine.history import History
@@ -59,16 +60,18 @@ def local_runtime(
     registry: Registry | None = None,
     on_disk: bool = True,
     warn: Warn | None = None,
+    reading: Report | None = None,
 ) -> Runtime:
     """Return the runtime of this machine, as the environment variables describe it.
 
-    `on_disk=False` keeps results in memory only. `warn` hears what does not stop a run, by default `warnings.warn`.
-    Imports no torch. Raises SettingError, RegistryError.
+    `on_disk=False` keeps results in memory only. `warn` hears what does not stop a run, by default `warnings.warn`;
+    `reading` hears how far a weights file is read that was never seen before. Imports no torch.
+    Raises SettingError, RegistryError.
     """
     settings = settings or read_settings()
     options = options or read_options()
     warn = warn or _warn
-    assets = LocalAssets(settings)
+    assets = LocalAssets(settings, reading=reading) if reading else LocalAssets(settings)
     files = KnownFiles(assets)
     environment = find_environment(settings)
     pool = LazyPool(files, environment, options.pool)

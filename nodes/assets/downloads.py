@@ -129,7 +129,7 @@ class Downloads:
             raise AssetRefused(f"what came has {size:,} bytes instead of {source.size:,}")
         check_content(part.path, Path(version.name).suffix, "what came")
         report(size, size, f"{source.label} (checking)")
-        sha256 = hash_file(part.path, lambda: report(size, size, f"{source.label} (checking)"))
+        sha256 = hash_file(part.path, lambda _read: report(size, size, f"{source.label} (checking)"))
         if version.sha256 and sha256 != version.sha256:
             raise AssetRefused(f"what came has the sha256 {sha256} instead of {version.sha256}")
         return sha256

@@ -18,6 +18,12 @@ _FINE_TICK = 100_000_000
 _COARSE_TICK = 2_000_000_000
 _SECOND = 1_000_000_000
 
+Watch = Callable[[int], object]
+
+
+def _nobody(_read: int) -> None:
+    """Tell nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Stamp:
@@ -56,34 +62,52 @@ class HashIndex:
                 return str(digest)
         return None
 
-    def sha256(self, path: Path, watch: Callable[[], None] = lambda: None) -> str:
-        """Return the sha256 of a file; `watch` is called between blocks and may raise. Raises AssetRefused, OSError."""
+    def sha256(self, path: Path, watch: Watch = _nobody) -> str:
+        """Return the sha256 of a file; `watch` hears the bytes of each block read and may raise.
+
+        Raises AssetRefused, OSError.
+        """
         known = self.known(path)
         return known if known is not None else self._compute(path, watch)
 
-    def _compute(self, path: Path, watch: Callable[[], None]) -> str:
+    def note(self, path: Path, digest: str) -> None:
+        """Remember the sha256 of a file that was computed before it got its name; raises OSError.
+
+        Where its content came long ago, the tick since the naming is waited out; a file that has only just been written
+        is small, and is read again instead.
+        """
+        named = _stamp(path)
+        if time.time_ns() - named.modified > named.tick:
+            time.sleep(max(0, named.tick - (time.time_ns() - named.changed) + 1) / _SECOND)
+            if _stamp(path) == named:
+                self._remember(named, digest)
+
+    def _compute(self, path: Path, watch: Watch) -> str:
         before = _stamp(path)
         digest = hash_file(path, watch)
         if _stamp(path) != before:
             raise AssetRefused(f"{path.name} is being written to while it is read", hint="Try again when it is whole.")
-        if time.time_ns() - max(before.modified, before.changed) > before.tick:
-            record = json.dumps({**_fields(before), "sha256": digest}).encode()
-            with suppress(OSError):  # a cache that cannot be written costs time, nothing else
-                write_atomically(self._entry(before), record)
+        self._remember(before, digest)
         return digest
+
+    def _remember(self, stamp: _Stamp, digest: str) -> None:
+        if time.time_ns() - max(stamp.modified, stamp.changed) > stamp.tick:
+            record = json.dumps({**_fields(stamp), "sha256": digest}).encode()
+            with suppress(OSError):  # a cache that cannot be written costs time, nothing else
+                write_atomically(self._entry(stamp), record)
 
     def _entry(self, stamp: _Stamp) -> Path:
         name = hashlib.sha256(os.fsencode(stamp.path)).hexdigest()[:32]
         return self._folder / f"{name}.json"
 
 
-def hash_file(path: Path, watch: Callable[[], None] = lambda: None) -> str:
-    """Compute the sha256 of a file's content as lower-case hex."""
+def hash_file(path: Path, watch: Watch = _nobody) -> str:
+    """Compute the sha256 of a file's content as lower-case hex; `watch` hears the bytes of each block and may raise."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(4 << 20):
             digest.update(block)
-            watch()
+            watch(len(block))
     return digest.hexdigest()
 
 

@@ -9,7 +9,7 @@ from engine.errors import AssetError, AssetMissing, AssetRefused
 from nodes.assets.addresses import carries_secret, is_address
 from nodes.assets.downloads import Download, Downloads
 from nodes.assets.files import expand, is_regular
-from nodes.assets.hashes import hash_file
+from nodes.assets.hashes import HashIndex, hash_file
 from nodes.assets.local import LocalAssets
 from nodes.assets.lockfile import Entry, read_lock, write_entry
 from nodes.assets.named import place_entry
@@ -101,7 +101,7 @@ def _verify(assets: LocalAssets, name: str, entry: Entry, report: Report) -> Mod
     if place.path is None or not is_regular(place.path):
         return Model(entry.kind, name, "refused", f"{place.how} is not a file", place.path)
     size = place.path.stat().st_size
-    sha256 = hash_file(place.path, lambda: report(0, size, f"{name} (checking)"))
+    sha256 = hash_file(place.path, lambda _read: report(0, size, f"{name} (checking)"))
     state: State = "here" if (sha256, size) == (entry.sha256, entry.size) else "changed"
     return Model(entry.kind, name, state, place.how, place.path, sha256)
 
@@ -113,7 +113,9 @@ def _download(assets: LocalAssets, name: str, address: str, report: Report, pati
     folders = Folders(settings.cache)
     downloads = Downloads(Origins(folders.origins), patience)
     with downloads.alone(source, folders.models, report):
-        return downloads.get(source, folders.models, report, by_content=True)
+        download = downloads.get(source, folders.models, report, by_content=True)
+    HashIndex(folders.hashes).note(download.path, download.sha256)
+    return download
 
 
 def _relative(path: Path, folder: Path) -> str:

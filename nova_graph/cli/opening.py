@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,12 +33,13 @@ class Given:
 def open_runtime(*, device: str = "", on_disk: bool = True, warn: "Warn | None" = None) -> "Runtime":
     """Return this machine's runtime; `device` goes before NOVA_DEVICE. Raises SettingError, RegistryError."""
     from nodes.assets import read_settings as read_environment
+    from nova_graph.cli.reading import FirstReading
     from nova_graph.runtime import local_runtime
 
     settings = read_environment()
     if device:
         settings = replace(settings, device=device.strip().lower())
-    return local_runtime(settings=settings, on_disk=on_disk, warn=warn or tell)
+    return local_runtime(settings=settings, on_disk=on_disk, warn=warn or tell, reading=FirstReading(sys.stderr.write))
 
 
 def open_graph(path: Path, runtime: "Runtime") -> "Graph":

@@ -21,8 +21,9 @@ def show_models() -> None:
     """Print what each name stands for and whether it is here."""
     from nodes.assets import LocalAssets, read_settings
     from nodes.assets.inventory import list_models
+    from nova_graph.cli.reading import FirstReading
 
-    _print(list_models(LocalAssets(read_settings())))
+    _print(list_models(LocalAssets(read_settings(), reading=FirstReading(sys.stderr.write))))
 
 
 def check_models() -> bool:
@@ -43,7 +44,7 @@ def note_model(name: str, kind: str, place: str) -> None:
 
     settings = read_settings()
     with _reported(name) as report:
-        entry = add_model(LocalAssets(settings), name, kind, place, report)
+        entry = add_model(LocalAssets(settings, reading=report), name, kind, place, report)
     sys.stdout.write(f"{name} ({entry.kind}) is in {settings.models_lock}, sha256 {entry.sha256}\n")
 
 

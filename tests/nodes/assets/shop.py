@@ -1,6 +1,7 @@
 """What most tests of assets need: settings in a folder of their own, and small files of weights."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,12 @@ def put(path: Path, data: bytes | None = None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(weights(path.name.encode()) if data is None else data)
     return path
+
+
+def settle(path: Path) -> None:
+    """Wait until the last change of a file is old enough to be told from the next one."""
+    while time.time_ns() - path.stat().st_ctime_ns < 150_000_000:
+        time.sleep(0.02)
 
 
 def settings_in(folder: Path) -> Settings:

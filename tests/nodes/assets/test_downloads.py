@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from engine.assets import Found
 from engine.errors import Cancelled, FetchError
-from nodes.assets import Settings
+from nodes.assets import LocalAssets, Settings
 from nodes.assets.downloads import Downloads
 from nodes.assets.origins import Origins
 from nodes.assets.sources import checkpoint_url
@@ -22,6 +22,8 @@ from tests.nodes.assets.shop import (
     fetchable,
     found,
     ignore,
+    put,
+    settle,
     visible_files,
     weights,
     with_url,
@@ -61,6 +63,31 @@ def test_a_download_is_whole_named_hashed_and_then_found_in_the_cache(settings: 
     assert result.sha256 == again.sha256 == hashlib.sha256(DATA).hexdigest()
     assert again.how == f"cache: {result.path}, downloaded from {server.address()}"
     assert len(server.paths) == 1
+
+
+def test_a_download_is_not_read_again(settings: Settings) -> None:
+    def take_long(_done: int, _total: int | None, what: str) -> None:
+        if what.endswith("(checking)"):
+            (part,) = (settings.cache / "checkpoint" / ".part").glob("*.part")
+            settle(part)
+
+    with serving(whole(DATA)) as server:
+        served = with_url(settings, server.address())
+        result = assets_of(served).fetch(AUTO, take_long)
+    read: list[str] = []
+    assets = LocalAssets(served, reading=lambda done, total, what: read.append(what))
+    assert found(assets, "checkpoint", "auto").sha256 == result.sha256
+    assert read == []
+
+
+def test_a_file_seen_for_the_first_time_is_read_with_progress(settings: Settings) -> None:
+    path = put(settings.folders[0] / "anime.safetensors", DATA)
+    settle(path)
+    told: list[tuple[int, int | None, str]] = []
+    assets = LocalAssets(settings, reading=lambda done, total, what: told.append((done, total, what)))
+    found(assets, "checkpoint", "anime.safetensors")
+    found(assets, "checkpoint", "anime.safetensors")
+    assert told == [(done, len(DATA), path.name) for done in (0, len(DATA))]
 
 
 def test_progress_counts_up_to_the_whole(settings: Settings) -> None:

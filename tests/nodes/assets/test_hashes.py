@@ -10,15 +10,9 @@ import pytest
 from engine.errors import AssetRefused
 from nodes.assets import Settings
 from nodes.assets.hashes import HashIndex
-from tests.nodes.assets.shop import assets_of, found, put, weights
+from tests.nodes.assets.shop import assets_of, found, put, settle, weights
 
 LONG_AGO = time.time_ns() - 3_600_000_000_000
-
-
-def settle(path: Path) -> None:
-    """Wait until the last change of a file is old enough to be told from the next one."""
-    while time.time_ns() - path.stat().st_ctime_ns < 150_000_000:
-        time.sleep(0.02)
 
 
 def write(path: Path, data: bytes) -> Path:
@@ -29,7 +23,7 @@ def write(path: Path, data: bytes) -> Path:
 
 def blocks_read(index: HashIndex, path: Path) -> tuple[str, int]:
     blocks: list[None] = []
-    digest = index.sha256(path, lambda: blocks.append(None))
+    digest = index.sha256(path, lambda _read: blocks.append(None))
     return digest, len(blocks)
 
 
@@ -44,6 +38,30 @@ def test_a_file_is_read_once_also_by_another_process(tmp_path: Path) -> None:
     link = tmp_path / "link.safetensors"
     link.symlink_to(path)
     assert blocks_read(HashIndex(tmp_path / "hashes"), link) == (sha256(b"one"), 0)
+
+
+def renamed(folder: Path, *, written: int) -> Path:
+    """Return a file written at a time in nanoseconds that has just got its name."""
+    part = folder / "a.part"
+    part.write_bytes(b"one")
+    os.utime(part, ns=(written, written))
+    return part.rename(folder / "a.safetensors")
+
+
+def test_a_file_hashed_before_it_got_its_name_is_not_read_again(tmp_path: Path) -> None:
+    index = HashIndex(tmp_path / "hashes")
+    path = renamed(tmp_path, written=LONG_AGO)
+    index.note(path, sha256(b"one"))
+    assert blocks_read(index, path) == (sha256(b"one"), 0)
+    replace_in_disguise(path, b"two")
+    assert index.sha256(path) == sha256(b"two")
+
+
+def test_a_file_written_just_before_it_got_its_name_is_read_again(tmp_path: Path) -> None:
+    index = HashIndex(tmp_path / "hashes")
+    path = renamed(tmp_path, written=time.time_ns() + 60_000_000_000)
+    index.note(path, sha256(b"another"))
+    assert blocks_read(index, path) == (sha256(b"one"), 1)
 
 
 def replace_by_rename(path: Path, data: bytes) -> None:
@@ -96,7 +114,7 @@ def test_a_file_replaced_at_once_is_noticed_too(tmp_path: Path) -> None:
 def test_a_file_changed_while_it_is_read_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.safetensors", b"one")
     with pytest.raises(AssetRefused, match=r"is being written to"):
-        HashIndex(tmp_path / "hashes").sha256(path, lambda: replace_in_place(path, b"two!"))
+        HashIndex(tmp_path / "hashes").sha256(path, lambda _read: replace_in_place(path, b"two!"))
 
 
 @pytest.mark.parametrize("note", [b"", b"{", b"[]", b"null", b'{"sha256": "x"}', b"\xff"])
