@@ -1,5 +1,7 @@
 """Bodies of requests: bounded while they come in, and read without keeping others waiting."""
 
+import hashlib
+import json
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, TypeVar
 
@@ -48,6 +50,10 @@ class JobSubmission(Submission):
     """A graph to run."""
 
     webhook_url: str | None = Field(None, description="Called once the job is over.", max_length=2000)
+
+    def digest(self) -> str:
+        """Return the sha256 of all that is asked for; the order of keys does not count."""
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
 
 
 Model = TypeVar("Model", bound=Submission)

@@ -1,5 +1,7 @@
 """From a planned graph to a job that is kept, and to its end if that comes soon."""
 
+from dataclasses import dataclass
+
 from nova_graph.http.desk import Ready
 from nova_graph.http.problems import INPUT, Trouble, too_many
 from nova_graph.http.shared import Shared
@@ -9,8 +11,25 @@ JOBS_AGAIN = 10
 """Seconds after which somebody with too many jobs should come back."""
 
 
-async def hand_in(parts: Shared, owner: str, ready: Ready, *, idempotency_key: str = "", webhook_url: str = "") -> Job:
-    """Have a job accepted; raises Trouble, QueueFull."""
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An idempotency key, and a digest of the request that came with it."""
+
+    key: str = ""
+    request: str = ""
+
+
+NO_CLAIM = Claim()
+
+
+async def handed_in_before(parts: Shared, owner: str, claim: Claim) -> Job | None:
+    """Return the job that a request was accepted as when it came before; raises Trouble."""
+    job = await parts.backend.job_with_key(owner, claim.key) if claim.key else None
+    return job if job is None else _same(job, claim)
+
+
+async def hand_in(parts: Shared, owner: str, ready: Ready, *, claim: Claim = NO_CLAIM, webhook_url: str = "") -> Job:
+    """Have a job accepted; raises Trouble, QueueFull, StoreFull."""
     most = parts.settings.jobs
     if ready.answer is None and await parts.backend.unfinished(owner) >= most:
         raise too_many(f"{most:,} jobs of this key are not over yet.", JOBS_AGAIN)
@@ -19,13 +38,12 @@ async def hand_in(parts: Shared, owner: str, ready: Ready, *, idempotency_key: s
         graph=ready.name,
         document=ready.document,
         inputs=ready.inputs,
-        idempotency_key=idempotency_key,
+        idempotency_key=claim.key,
+        request=claim.request,
         webhook_url=webhook_url,
         seconds=parts.settings.seconds,
     )
-    job = await parts.backend.submit(new, ready.answer)
-    if idempotency_key:
-        _check_same(job, ready)
+    job = _same(await parts.backend.submit(new, ready.answer), claim)
     parts.courier.watch(job)
     return job
 
@@ -38,8 +56,8 @@ async def waited(parts: Shared, owner: str, job: Job, seconds: float) -> Job:
         return await parts.backend.wait(owner, job.id, seconds) or job
 
 
-def _check_same(job: Job, ready: Ready) -> None:
-    """Refuse a key that was used for something else; seeds that were drawn may differ."""
-    given = {name: bound.value for name, bound in ready.bound.inputs.items() if bound.schema.get("type") != "seed"}
-    if job.graph != ready.name or any(job.inputs.get(name) != value for name, value in given.items()):
+def _same(job: Job, claim: Claim) -> Job:
+    """Return the job, unless its key was used for another request."""
+    if job.request and job.request != claim.request:
         raise Trouble(422, "This Idempotency-Key was used for another job.", kind=INPUT, job=job.id)
+    return job

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
 from nodes.values import File
 from nova_graph.http.bodies import JobSubmission, body_schema, submission_reader
-from nova_graph.http.handing import hand_in, waited
+from nova_graph.http.handing import NO_CLAIM, Claim, hand_in, handed_in_before, waited
 from nova_graph.http.problems import JOB, Trouble, documented
 from nova_graph.http.shared import Owner, Parts, Shared
-from nova_graph.http.views import Accepted, JobsView, JobView, accepted_view, answer, job_view, plan_view
+from nova_graph.http.views import Accepted, JobsView, JobView, PlanView, accepted_view, answer, job_view, plan_view
 from nova_graph.service.backend import OVER, Job
 
 router = APIRouter(tags=["jobs"])
@@ -21,7 +21,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=200,
         pattern="^[!-~]+$",
-        description="The same key gives the same job, however often it is sent.",
+        description="The same request with the same key is the same job, however often it is sent.",
     ),
 ]
 Wait = Annotated[int, Query(ge=0, le=60, description="Seconds to wait for the job to be over before the answer.")]
@@ -44,19 +44,17 @@ async def submit(
     wait: Wait = 0,
 ) -> Response:
     """Hand in a graph to be run; what was accepted is not lost, whatever happens to the service."""
+    claim = NO_CLAIM
+    if idempotency_key is not None:
+        claim = Claim(idempotency_key, await parts.desk.do(submission.digest))
+        earlier = await handed_in_before(parts, owner, claim)
+        if earlier is not None:
+            return _accepted(parts, await waited(parts, owner, earlier, wait), None)
     if submission.webhook_url is not None:
         parts.courier.check(submission.webhook_url)
     ready = await parts.desk.do(lambda: parts.desk.plan(owner, submission.given))
-    job = await hand_in(
-        parts,
-        owner,
-        ready,
-        idempotency_key=idempotency_key or "",
-        webhook_url=submission.webhook_url or "",
-    )
-    job = await waited(parts, owner, job, wait)
-    view = accepted_view(job, plan_view(ready.plan), parts.discretion)
-    return answer(view, 202, {"Location": view.status_url})
+    job = await hand_in(parts, owner, ready, claim=claim, webhook_url=submission.webhook_url or "")
+    return _accepted(parts, await waited(parts, owner, job, wait), plan_view(ready.plan))
 
 
 @router.get("/v1/jobs", response_model=JobsView, responses=documented(422))
@@ -115,6 +113,11 @@ async def show_image(
     if job.state not in OVER:
         raise Trouble(409, "The job is not over yet.", kind=JOB, job=job.id, headers={"Retry-After": "1"})
     raise Trouble(404, f"The job has {job.pictures} pictures; they count from 0.", kind=JOB, job=job.id)
+
+
+def _accepted(parts: Shared, job: Job, plan: PlanView | None) -> Response:
+    view = accepted_view(job, plan, parts.discretion)
+    return answer(view, 202, {"Location": view.status_url})
 
 
 async def found_job(parts: Shared, owner: str, job_id: str) -> Job:

@@ -55,7 +55,7 @@ class PlanView(BaseModel):
 class Accepted(JobView):
     """A job that was accepted, and what it will compute."""
 
-    plan: PlanView
+    plan: PlanView | None = Field(None, description="None where the request had come before.")
 
 
 class JobsView(BaseModel):
@@ -176,7 +176,7 @@ def job_view(job: Job, discretion: Discretion | None = None) -> JobView:
     return JobView(**_job_fields(job, discretion))
 
 
-def accepted_view(job: Job, plan: PlanView, discretion: Discretion) -> Accepted:
+def accepted_view(job: Job, plan: PlanView | None, discretion: Discretion) -> Accepted:
     """Return a job that was accepted."""
     return Accepted(**_job_fields(job, discretion), plan=plan)
 

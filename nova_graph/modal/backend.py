@@ -52,10 +52,12 @@ class ModalBackend:
     async def submit(self, job: NewJob, answer: Answer | None = None) -> Job:
         """Accept a job; see `Backend.submit`. Raises QueueFull."""
         record = new_record(job, await self._next_number())
-        if job.idempotency_key and not await self._store.put.aio(claim_key(job), record.job.id, skip_if_exists=True):
-            earlier = await self._claimed(job)
-            if earlier is not None:
-                return earlier
+        if job.idempotency_key:
+            claim = claim_key(job.owner, job.idempotency_key)
+            if not await self._store.put.aio(claim, record.job.id, skip_if_exists=True):
+                earlier = await self.job_with_key(job.owner, job.idempotency_key)
+                if earlier is not None:
+                    return earlier
         if answer is not None:
             return await self._accept_answered(record, answer)
         await self._save(record)
@@ -71,6 +73,18 @@ class ModalBackend:
         """Return a job of this owner, or None."""
         record = await self._record(owner, job_id)
         return record.job if record is not None else None
+
+    async def job_with_key(self, owner: str, idempotency_key: str) -> Job | None:
+        """Return the job that an idempotency key stands for, which another request may be writing just now."""
+        job_id = await self._store.get.aio(claim_key(owner, idempotency_key), None)
+        if job_id is None:
+            return None
+        for _ in range(10):
+            earlier = await self.job(owner, job_id)
+            if earlier is not None:
+                return earlier
+            await asyncio.sleep(LOOK)
+        return None
 
     async def jobs(self, owner: str, *, limit: int, before: str | None) -> tuple[Job, ...]:
         """Return the owner's jobs, newest first, from the one accepted before the job `before`."""
@@ -165,16 +179,6 @@ class ModalBackend:
         done = ended(begun, "done", pictures=len(answer.files), cached=answer.cached)
         await self._save(done)
         return done.job
-
-    async def _claimed(self, job: NewJob) -> Job | None:
-        """Return the job that an idempotency key stands for, which another request may be writing just now."""
-        job_id = await self._store.get.aio(claim_key(job), None)
-        for _ in range(10):
-            earlier = await self.job(job.owner, job_id) if job_id else None
-            if earlier is not None:
-                return earlier
-            await asyncio.sleep(LOOK)
-        return None
 
     async def _record(self, owner: str, job_id: str) -> Record | None:
         entry = await self._store.get.aio(record_key(job_id), None)

@@ -26,9 +26,9 @@ def record_key(job_id: str) -> str:
     return f"{JOB}{job_id}"
 
 
-def claim_key(job: NewJob) -> str:
+def claim_key(owner: str, idempotency_key: str) -> str:
     """Return the key under which an idempotency key leads to a job."""
-    return f"claim/{job.owner}/{job.idempotency_key}"
+    return f"claim/{owner}/{idempotency_key}"
 
 
 def piece_key(job_id: str, piece: int) -> str:
@@ -68,6 +68,7 @@ def new_record(job: NewJob, number: int, state: State = "queued") -> Record:
             accepted=time.time(),
             number=number,
             webhook_url=job.webhook_url,
+            request=job.request,
         )
     )
 

@@ -27,6 +27,8 @@ class NewJob:
     document: dict[str, Json]
     inputs: dict[str, Json]
     idempotency_key: str = ""
+    request: str = ""
+    """What was asked for under that key: a digest of the whole request."""
     webhook_url: str = ""
     seconds: float = 3600.0
     """How long it may run."""
@@ -80,6 +82,8 @@ class Job:
     cold: float = 0.0
     """Seconds of its time that went into starting a worker for it."""
     webhook_url: str = ""
+    request: str = ""
+    """As in NewJob; empty for jobs from before it was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,10 @@ class Backend(Protocol):
 
     async def job(self, owner: str, job_id: str) -> Job | None:
         """Return a job of this owner, or None."""
+        ...
+
+    async def job_with_key(self, owner: str, idempotency_key: str) -> Job | None:
+        """Return the job that this owner handed in under an idempotency key, or None."""
         ...
 
     async def jobs(self, owner: str, *, limit: int, before: str | None) -> tuple[Job, ...]:

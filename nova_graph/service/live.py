@@ -25,7 +25,7 @@ class LiveJob:
     accepted: float
     seconds: float
     webhook_url: str = ""
-    idempotency_key: str = ""
+    request: str = ""
     document: bytes | None = None
     """Its graph; None after a restart, when the ledger has it."""
     document_size: int = 0
@@ -107,4 +107,5 @@ class LiveJob:
             number=self.number,
             cold=self.cold,
             webhook_url=self.webhook_url,
+            request=self.request,
         )

@@ -73,6 +73,10 @@ class LocalBackend:
         live = self._live(owner, job_id)
         return self._dispatcher.snapshot(live) if live is not None else self._ledger.read.job(owner, job_id)
 
+    async def job_with_key(self, owner: str, idempotency_key: str) -> Job | None:
+        """Return the job that this owner handed in under an idempotency key, or None."""
+        return self._reception.job_with_key(owner, idempotency_key)
+
     async def jobs(self, owner: str, *, limit: int, before: str | None) -> tuple[Job, ...]:
         """Return the owner's jobs, newest first, from the one accepted before the job `before`."""
         found = self._ledger.read.jobs(owner, limit=limit, before=before)

@@ -23,6 +23,7 @@ class Unfinished:
     inputs: str
     accepted: float
     webhook_url: str
+    request: str
     seconds: float
     attempts: int
     careful: bool
@@ -61,8 +62,8 @@ class Readings:
     def unfinished(self) -> list[Unfinished]:
         """Return the jobs that are not over, oldest first."""
         rows = self._db.execute(
-            "SELECT number, id, owner, graph, state, inputs, accepted, webhook_url, seconds, attempts, careful, "
-            "cancelled, last_event, length(document) AS document_size FROM jobs "
+            "SELECT number, id, owner, graph, state, inputs, accepted, webhook_url, request, seconds, attempts, "
+            "careful, cancelled, last_event, length(document) AS document_size FROM jobs "
             "JOIN documents ON documents.job = jobs.number WHERE ended IS NULL ORDER BY number"
         )
         return [_unfinished(row) for row in rows]

@@ -36,6 +36,12 @@ class Reception:
         # A client that goes away must not stop what is half accepted.
         return await asyncio.shield(task)
 
+    def job_with_key(self, owner: str, idempotency_key: str) -> Job | None:
+        """Return the job that has an idempotency key, as it stands."""
+        earlier = self._ledger.read.job_with_key(owner, idempotency_key)
+        live = self._register.find(earlier.id) if earlier is not None else None
+        return self._dispatcher.snapshot(live) if live is not None else earlier
+
     async def settle(self) -> None:
         """Wait until nothing is half accepted."""
         if self._accepting:
@@ -43,10 +49,9 @@ class Reception:
 
     async def _accept(self, job: NewJob, answer: Answer | None) -> Job:
         if job.idempotency_key:
-            earlier = self._ledger.read.job_with_key(job.owner, job.idempotency_key)
+            earlier = self.job_with_key(job.owner, job.idempotency_key)
             if earlier is not None:
-                live = self._register.find(earlier.id)
-                return self._dispatcher.snapshot(live) if live is not None else earlier
+                return earlier
         if answer is not None:
             return await self._accept_answered(job, answer)
         document = json.dumps(job.document).encode()
@@ -71,6 +76,7 @@ class Reception:
             cached=answer.cached,
             number=entry.number,
             webhook_url=entry.webhook_url,
+            request=entry.request,
         )
 
     async def _accept_waiting(self, entry: Entry) -> Job:
@@ -83,6 +89,7 @@ class Reception:
             accepted=entry.accepted,
             seconds=entry.seconds,
             webhook_url=entry.webhook_url,
+            request=entry.request,
             document=entry.document,
             document_size=len(entry.document),
         )
@@ -114,6 +121,7 @@ class Reception:
             inputs=json.dumps(job.inputs),
             document=document,
             idempotency_key=job.idempotency_key,
+            request=job.request,
             webhook_url=job.webhook_url,
             seconds=job.seconds,
             accepted=time.time(),

@@ -45,6 +45,7 @@ def _live(found: Unfinished) -> LiveJob:
         accepted=found.accepted,
         seconds=found.seconds,
         webhook_url=found.webhook_url,
+        request=found.request,
         document_size=found.document_size,
         attempts=found.attempts,
         careful=found.careful,

@@ -6,7 +6,7 @@ from typing import Final
 
 from engine.errors import CacheError
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 TABLES: Final = """
 CREATE TABLE jobs(
@@ -17,6 +17,7 @@ CREATE TABLE jobs(
   state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')),
   inputs TEXT NOT NULL,
   idempotency_key TEXT,
+  request TEXT NOT NULL DEFAULT '',
   webhook_url TEXT NOT NULL,
   webhook_due INTEGER NOT NULL DEFAULT 0,
   seconds REAL NOT NULL,
@@ -56,11 +57,16 @@ CREATE TABLE pictures(
   PRIMARY KEY(job, position)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pictures_by_blob ON pictures(blob);
-CREATE VIEW shown AS SELECT
-  number, id, owner, graph, state, inputs, webhook_url, accepted, started, ended, error, pictures, cached, ran,
-  attempts, cold FROM jobs;
 CREATE TABLE forgotten(state TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 """
+
+VIEW: Final = """
+CREATE VIEW shown AS SELECT
+  number, id, owner, graph, state, inputs, webhook_url, request, accepted, started, ended, error, pictures, cached,
+  ran, attempts, cold FROM jobs;
+"""
+
+FROM_VERSION_1: Final = f"ALTER TABLE jobs ADD COLUMN request TEXT NOT NULL DEFAULT ''; DROP VIEW shown; {VIEW}"
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
@@ -107,17 +113,23 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == VERSION:
+    if version in (1, VERSION):
         fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if fault != "ok":
             raise _unusable(path, fault)
+        if version == 1:
+            _change(connection, FROM_VERSION_1)
     elif version == 0:
-        connection.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        _change(connection, TABLES + VIEW)
     else:
         raise CacheError(
             f"the ledger of jobs {path} was written by a newer version",
             hint="Use that version, or move the folder away to start afresh.",
         )
+
+
+def _change(connection: sqlite3.Connection, script: str) -> None:
+    connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 def _unusable(path: Path, why: object) -> CacheError:

@@ -19,6 +19,7 @@ class Entry:
     inputs: str
     document: bytes
     idempotency_key: str
+    request: str
     webhook_url: str
     seconds: float
     accepted: float
@@ -138,8 +139,8 @@ def webhook_told(db: sqlite3.Connection, job_id: str) -> None:
 
 def _insert(db: sqlite3.Connection, entry: Entry) -> None:
     db.execute(
-        "INSERT INTO jobs(number, id, owner, graph, state, inputs, idempotency_key, webhook_url, seconds, accepted, "
-        "bytes) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO jobs(number, id, owner, graph, state, inputs, idempotency_key, request, webhook_url, seconds, "
+        "accepted, bytes) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)",
         (
             entry.number,
             entry.id,
@@ -147,6 +148,7 @@ def _insert(db: sqlite3.Connection, entry: Entry) -> None:
             entry.graph,
             entry.inputs,
             entry.idempotency_key or None,
+            entry.request,
             entry.webhook_url,
             entry.seconds,
             entry.accepted,

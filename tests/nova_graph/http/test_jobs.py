@@ -94,8 +94,17 @@ def test_an_idempotency_key_is_not_for_another_job(client: httpx.Client) -> None
     assert client.delete(first.json()["status_url"]).status_code in (200, 202)
     again = client.post("/v1/jobs", json={"graph": "fast", "inputs": inputs}, headers=headers)
     assert again.json()["id"] == first.json()["id"]
-    changed = client.post("/v1/jobs", json={"graph": "fast", "inputs": {**inputs, "prompt": "a dog"}}, headers=headers)
-    assert is_problem(changed, 422)
+    for changed in ({"graph": "fast", "inputs": {**inputs, "prompt": "a dog"}}, {"graph": adding(1)}):
+        assert is_problem(client.post("/v1/jobs", json=changed, headers=headers), 422)
+
+
+def test_an_idempotency_key_is_for_one_graph(client: httpx.Client) -> None:
+    headers = {"Idempotency-Key": "a-whole-graph"}
+    first = client.post("/v1/jobs", json={"graph": adding(5, 6)}, headers=headers)
+    turned = {"graph": dict(reversed(adding(5, 6).items())), "inputs": {}}
+    again = client.post("/v1/jobs", json=turned, headers=headers)
+    assert (again.status_code, again.json()["id"], again.json()["plan"]) == (202, first.json()["id"], None)
+    assert is_problem(client.post("/v1/jobs", json={"graph": adding(5, 7)}, headers=headers), 422)
 
 
 def test_jobs_are_listed_in_pages(client: httpx.Client) -> None:

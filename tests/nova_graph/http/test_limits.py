@@ -55,8 +55,12 @@ def test_a_body_that_is_too_long(keyed: Service, alice: httpx.Client) -> None:
 
 
 def test_too_many_jobs_that_are_not_over(alice: httpx.Client, bob: httpx.Client) -> None:
-    jobs = [alice.post("/v1/jobs", json={"graph": waiting()}) for _ in range(3)]
+    key = {"Idempotency-Key": "at-the-limit"}
+    jobs = [alice.post("/v1/jobs", json={"graph": waiting()}) for _ in range(2)]
+    jobs.append(alice.post("/v1/jobs", json={"graph": waiting()}, headers=key))
     try:
+        repeated = alice.post("/v1/jobs", json={"graph": waiting()}, headers=key)
+        assert repeated.json()["id"] == jobs[-1].json()["id"]
         refused = alice.post("/v1/jobs", json={"graph": waiting()})
         assert is_problem(refused, 429)
         assert int(refused.headers["retry-after"]) >= 1

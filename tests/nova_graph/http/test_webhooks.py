@@ -19,7 +19,6 @@ import pytest
 from tests.nova_graph.http.conftest import KEYS, WEBHOOK_SECRET
 from tests.nova_graph.http.serving import Service, adding, handed_in, is_problem, one, serving
 
-
 TOLD = {
     "NOVA_API_KEYS": KEYS[0],
     "NOVA_WEBHOOK_SECRET": WEBHOOK_SECRET,
@@ -114,6 +113,20 @@ def test_jobs_that_a_kill_interrupts_are_told_all_the_same(tmp_path: Path) -> No
         with serving(tmp_path, **TOLD):
             told = {json.loads(receiver.calls.get(timeout=30)[1])["data"]["id"] for _ in jobs}
         assert told == {job["id"] for job in jobs}
+
+
+def test_a_request_that_comes_again_is_not_told_again(alice: httpx.Client) -> None:
+    with receiving(200) as receiver:
+        body = {"graph": adding(706), "webhook_url": receiver.url}
+        jobs = []
+        for _ in range(3):
+            jobs.append(alice.post("/v1/jobs", json=body, headers={"Idempotency-Key": "told-once"}).json()["id"])
+            if len(jobs) == 1:
+                _, first = receiver.calls.get(timeout=30)
+        other = handed_in(alice, adding(707), webhook_url=receiver.url)
+        _, second = receiver.calls.get(timeout=30)
+    assert len(set(jobs)) == 1
+    assert [json.loads(body)["data"]["id"] for body in (first, second)] == [jobs[0], other["id"]]
 
 
 def test_no_redirect_is_followed(alice: httpx.Client) -> None:

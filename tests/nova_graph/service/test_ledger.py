@@ -31,6 +31,7 @@ def entry(number: int, *, owner: str = "a", key: str = "", webhook: str = "") ->
         inputs='{"prompt":"@_@"}',
         document=b'{"nova":1}',
         idempotency_key=key,
+        request=key and f"digest of {key}",
         webhook_url=webhook,
         seconds=60.0,
         accepted=1000.0 + number,
@@ -205,6 +206,32 @@ def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(CacheError, match="newer version"):
         asyncio.run(open_ledger(tmp_path))
+
+
+def test_a_ledger_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    async def fill() -> None:
+        async with await open_ledger(tmp_path) as ledger:
+            await ledger.accept(entry(1, key="k"), Lines())
+
+    asyncio.run(fill())
+    connection = sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)
+    connection.executescript(
+        "DROP VIEW shown; ALTER TABLE jobs DROP COLUMN request; PRAGMA user_version = 1;"
+        "CREATE VIEW shown AS SELECT number, id, owner, graph, state, inputs, webhook_url, accepted, started, ended, "
+        "error, pictures, cached, ran, attempts, cold FROM jobs;"
+    )
+    connection.close()
+
+    async def check() -> None:
+        async with await open_ledger(tmp_path) as ledger:
+            await ledger.accept(entry(2, key="l"), Lines())
+            found = [ledger.read.job_with_key("a", key) for key in ("k", "l")]
+            assert [job and (job.id, job.request) for job in found] == [("job1", ""), ("job2", "digest of l")]
+            assert [job.id for job in ledger.read.unfinished()] == ["job1", "job2"]
+        async with await open_ledger(tmp_path) as ledger:
+            assert len(ledger.read.unfinished()) == 2
+
+    asyncio.run(check())
 
 
 def test_a_copy_torn_at_any_byte_opens_with_whole_jobs(tmp_path: Path) -> None:
