@@ -124,6 +124,8 @@ class Declaration:
 
     cls: type[Node[Any]]
     name: str
+    home: str
+    """Tells types of one name apart in keys."""
     summary: str
     doc: str
     version: int
@@ -144,8 +146,11 @@ class Declaration:
         return tuple((name, port) for name, port in self.ordered_inputs if port.asset is not None)
 
 
-def declare(cls: type[Node[Any]]) -> Declaration:
-    """Read a node class; raises RegistryError where the declaration breaks a rule."""
+def declare(cls: type[Node[Any]], home: str = "") -> Declaration:
+    """Read a node class; raises RegistryError where the declaration breaks a rule.
+
+    `home` stands before its name in keys; by default the module that declares it.
+    """
     name = cls.__name__
     doc = inspect.cleandoc(cls.__doc__ or "")
     if not doc or doc == inspect.cleandoc(Node.__doc__ or ""):
@@ -156,6 +161,7 @@ def declare(cls: type[Node[Any]]) -> Declaration:
     return Declaration(
         cls=cls,
         name=name,
+        home=home or cls.__module__,
         summary=doc.splitlines()[0],
         doc=doc,
         version=cls.version,

@@ -1,8 +1,8 @@
 """A node's key: what it computes, known before it runs.
 
-The key is the sha256 of the node's type and version, its literals that differ from the defaults, the content of the
-assets it names, the keys of its inputs and, for nodes that use the device, the environment. A Merkle tree: one hash a
-node, so planning is linear however the graph is shaped.
+The key is the sha256 of the node's type (its home and name) and version, its literals that differ from the defaults,
+the content of the assets it names, the keys of its inputs and, for nodes that use the device, the environment. A Merkle
+tree: one hash a node, so planning is linear however the graph is shaped.
 """
 
 from collections.abc import Mapping
@@ -45,8 +45,7 @@ def node_key(
 
 
 def _type_part(declaration: Declaration) -> bytes:
-    package = declaration.cls.__module__.partition(".")[0]
-    return f"{package}.{declaration.name} {declaration.version}".encode()
+    return f"{declaration.home}.{declaration.name} {declaration.version}".encode()
 
 
 def _port_part(

@@ -11,18 +11,13 @@ from engine.node import Node
 class Registry(Mapping[str, Declaration]):
     """Node declarations by name; two classes of one name are an error."""
 
-    def __init__(self, classes: Iterable[type[Node[Any]]]) -> None:
-        """Declare every class; raises RegistryError."""
-        found: dict[str, Declaration] = {}
-        for cls in classes:
-            declaration = declare(cls)
-            if declaration.name in found:
-                homes = f"{_home(found[declaration.name].cls)} and {_home(cls)}"
-                raise RegistryError(
-                    f"two node types are called {declaration.name}: {homes}", hint="Rename one of them."
-                )
-            found[declaration.name] = declaration
-        self._declarations = found
+    def __init__(self, classes: Iterable[type[Node[Any]]], *, home: str = "") -> None:
+        """Declare every class; raises RegistryError.
+
+        `home` stands before their names in keys, so that modules can be moved; by default each class's own module.
+        """
+        self._declarations: dict[str, Declaration] = {}
+        self._add(classes, home)
 
     def __getitem__(self, name: str) -> Declaration:
         """Return the declaration of a type; raises KeyError."""
@@ -38,7 +33,21 @@ class Registry(Mapping[str, Declaration]):
 
     def extended(self, classes: Iterable[type[Node[Any]]]) -> "Registry":
         """Return a registry with more node types."""
-        return Registry([*(declaration.cls for declaration in self.values()), *classes])
+        registry = Registry([])
+        registry._declarations.update(self._declarations)
+        registry._add(classes, "")
+        return registry
+
+    def _add(self, classes: Iterable[type[Node[Any]]], home: str) -> None:
+        for cls in classes:
+            declaration = declare(cls, home)
+            taken = self._declarations.get(declaration.name)
+            if taken is not None:
+                homes = f"{_home(taken.cls)} and {_home(cls)}"
+                raise RegistryError(
+                    f"two node types are called {declaration.name}: {homes}", hint="Rename one of them."
+                )
+            self._declarations[declaration.name] = declaration
 
 
 def _home(cls: type[Any]) -> str:

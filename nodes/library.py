@@ -33,5 +33,6 @@ def built_in() -> Registry:
             DetectFaces,
             FaceDetailer,
             Serializer,
-        ]
+        ],
+        home="nodes",
     )

@@ -3,9 +3,11 @@
 import importlib.util
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from engine import Node
@@ -65,16 +67,29 @@ def _loaded(entry: EntryPoint) -> Iterator[type[Node[Any]]]:
         raise RegistryError(f"the entry point {entry.name} ({entry.value}) is neither a module nor a node class")
 
 
+class _Loader(SourceFileLoader):
+    """Runs the very bytes that the module is named after."""
+
+    def __init__(self, name: str, file: Path, source: bytes) -> None:
+        super().__init__(name, str(file))
+        self._source = source
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self._source, self.path)
+
+
 def _module(file: Path) -> ModuleType:
-    name = f"nova_nodes.{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise RegistryError(f"{file} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    """Import a file; the module's name, which stands in the keys of its nodes, tells content from content."""
+    name = ""
     try:
-        spec.loader.exec_module(module)
+        source = file.read_bytes()
+        name = f"nova_nodes.{file.stem}_{sha256(source).hexdigest()}"
+        loader = _Loader(name, file, source)
+        module = importlib.util.module_from_spec(ModuleSpec(name, loader, origin=str(file)))
+        module.__file__ = str(file)
+        sys.modules[name] = module
+        loader.exec_module(module)
     except Exception as error:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         raise RegistryError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
     return module

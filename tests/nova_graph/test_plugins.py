@@ -1,5 +1,6 @@
 """Node types of other people: folders, installed packages, and what can be wrong with them."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -7,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from engine import Environment, Registry, bind, parse
 from engine.errors import RegistryError, SettingError
+from engine.keys import node_key
+from nodes.assets import read_settings
+from nodes.library import built_in
+from nova_graph import load, local_runtime, run
 from nova_graph.options import Options, read_options
-from nova_graph.plugins import all_nodes, nodes_in_folder
+from nova_graph.plugins import all_nodes, node_classes, nodes_in_folder
 
 SHOUT = '''
 from engine import Context, Node, Output
@@ -72,6 +78,59 @@ def test_an_installed_package_announces_its_nodes(tmp_path: Path) -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout == "True\n"
+
+
+SAY = """\
+nova: 1
+nodes: {say: {type: Shout, inputs: {text: hello}}}
+outputs: {text: $say.text}
+"""
+
+
+def said(folder: Path, cache: Path, upper: str = "upper") -> tuple[object, list[str]]:
+    """Run a node that a file in the folder declares, as a new process would; return its text and what ran."""
+    folder.mkdir(exist_ok=True)
+    (folder / "shout.py").write_text(SHOUT.format(name="Shout").replace("upper", upper))
+    graph = cache.parent / "graph.yaml"
+    graph.write_text(SAY)
+    settings = read_settings({"NOVA_CACHE_DIR": str(cache), "NOVA_THREADS": "1"})
+    with local_runtime(settings=settings, options=Options(nodes=(folder,))) as runtime:
+        result = run(load(graph, runtime=runtime).plan())
+    return result.outputs["text"], [step.id for step in result.plan.to_run]
+
+
+def test_two_folders_with_a_node_of_one_name_share_no_result(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    assert said(tmp_path / "one", cache) == ("HELLO", ["say"])
+    assert said(tmp_path / "two", cache, "title") == ("Hello", ["say"])
+    assert said(tmp_path / "one", cache) == ("HELLO", [])
+    assert said(tmp_path / "three", cache) == ("HELLO", [])
+
+
+def test_an_edited_node_runs_again(tmp_path: Path) -> None:
+    """Also where the new text is as long and as old in seconds, so that bytecode of the old text would look fresh."""
+    cache, folder = tmp_path / "cache", tmp_path / "nodes"
+    assert said(folder, cache) == ("HELLO", ["say"])
+    assert said(folder, cache, "title") == ("Hello", ["say"])
+    assert said(folder, cache, "lower") == ("hello", ["say"])
+
+
+def test_nodes_of_one_name_in_two_packages_have_two_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "packs").mkdir()
+    keys = []
+    for pack in ("one", "two"):
+        (tmp_path / "packs" / f"{pack}.py").write_text(SHOUT.format(name="Shout"))
+        module = importlib.import_module(f"packs.{pack}")
+        bound = bind(parse(SAY, "graph.yaml"), Registry(node_classes(module)))
+        keys.append(node_key(bound.nodes[0], {}, {}, Environment()))
+    assert keys[0] != keys[1]
+
+
+def test_the_keys_of_built_in_nodes_stay_what_they_are() -> None:
+    text = "nova: 1\nnodes: {p: {type: PAG, inputs: {scale: 2.5}}}\noutputs: {g: $p.guidance}\n"
+    (node,) = bind(parse(text, "graph.yaml"), built_in()).nodes
+    assert node_key(node, {}, {}, Environment()) == "0a7338ca0cbc55e4ac254a17ddb3303db22c9424084185af297e7391ae4fbad6"
 
 
 @pytest.mark.parametrize(
