@@ -35,7 +35,7 @@ class Sampler(Node[Sampled]):
     conditioning: Annotated[Conditioning, Field(description="What to draw and what to avoid.")]
     guidance: Annotated[Guidance | None, Field(description="Perturbed-attention guidance, from PAG.")] = None
     latents: Annotated[Latents | None, Field(description="Latents to start from; empty means pure noise.")] = None
-    mask: Annotated[Mask | None, Field(description="Where to repaint the latents; empty means everywhere.")] = None
+    mask: Annotated[Mask | None, Field(description="Where to repaint, in pixels; empty means everywhere.")] = None
     width: Annotated[Length | None, Field(description="Pixels; empty means the latents' or the model's own.")] = None
     height: Annotated[Length | None, Field(description="Pixels; empty means the latents' or the model's own.")] = None
     count: Annotated[int, Field(ge=1, le=64, description="How many pictures; latents of a batch give one each.")] = 1
@@ -70,7 +70,7 @@ class Sampler(Node[Sampled]):
 
     def request(self) -> "DenoiseRequest":
         """Return what the loop is asked for; raises NovaError where ports do not fit together."""
-        from nodes.sdxl.request import DenoiseRequest, MicroConditioning, seeds_from
+        from nodes.sdxl.request import DenoiseRequest, MicroConditioning, fitted_mask, seeds_from
 
         width, height = self.size
         batch = self.latents.samples.shape[0] if self.latents else 1
@@ -84,7 +84,7 @@ class Sampler(Node[Sampled]):
             schedule=self.schedule,
             denoise=self.denoise,
             latents=self.latents,
-            mask=self.mask,
+            mask=self.mask and fitted_mask(self.mask, (width, height)),
             guidance=self.guidance,
             rescale=self.rescale,
             interval=(self.guidance_start, self.guidance_end),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from engine.errors import NovaError
 from nodes.samplers import SamplerName, ScheduleName
-from nodes.values import Conditioning, Guidance, Latents, Mask
+from nodes.values import Array, Conditioning, Guidance, Latents, Mask
 
 SEEDS = 2**64
 """How many seeds a generator takes."""
@@ -38,6 +38,31 @@ def steps_to_run(steps: int, denoise: float) -> int:
             hint=f"Raise denoise to {least:g} or more, or steps to {enough} or more.",
         )
     return run
+
+
+def whole_cells(edge: int, cell: int = CELL) -> slice:
+    """Return which pixels of an edge make whole latents: what stands over is cut evenly, as ComfyUI does."""
+    first = edge % cell // 2
+    return slice(first, first + edge // cell * cell)
+
+
+def fitted_mask(mask: Mask, size: tuple[int, int]) -> Mask:
+    """Return a mask cut to latents of a picture of `size` (width, height) the way EncodeImage cuts the picture.
+
+    A mask that is not the picture's is left alone.
+    """
+    width, height = size
+    batch, rows, columns = mask.weight.shape
+    down, across = whole_cells(rows), whole_cells(columns)
+    if (rows, columns) == (height, width) or (down.stop - down.start, across.stop - across.start) != (height, width):
+        return mask
+    plane = rows * columns
+    lines = (
+        mask.weight.data[start + across.start : start + across.stop]
+        for first in range(0, batch * plane, plane)
+        for start in range(first + down.start * columns, first + down.stop * columns, columns)
+    )
+    return Mask(Array(mask.weight.dtype, (batch, height, width), b"".join(lines)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +117,7 @@ class DenoiseRequest:
             self._check_latents(self.latents)
         if self.mask is not None:
             width, height = self.size
-            self._check_batch("mask", self.mask.weight.shape, (height, width))
+            self._check_batch("mask", "does", self.mask.weight.shape, (height, width))
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -142,12 +167,13 @@ class DenoiseRequest:
         shape = latents.samples.shape
         if shape[1:2] != (CHANNELS,) or len(shape[2:]) != len(self.size):
             raise NovaError(f"latents have the shape {list(shape)}, not [batch, 4, height/8, width/8]")
-        self._check_batch("latents", shape, self.latent_shape)
+        self._check_batch("latents", "do", shape, self.latent_shape)
 
-    def _check_batch(self, what: str, shape: tuple[int, ...], one: tuple[int, ...]) -> None:
+    def _check_batch(self, what: str, does: str, shape: tuple[int, ...], one: tuple[int, ...]) -> None:
         pictures = len(self.seeds)
         if shape[0] not in (1, pictures) or shape[1:] != one:
+            drawn = "a picture" if pictures == 1 else f"{pictures} pictures"
             raise NovaError(
-                f"the {what} of shape {list(shape)} do not fit {pictures} picture(s) of {self.size[0]}x{self.size[1]}",
+                f"the {what} of shape {list(shape)} {does} not fit {drawn} of {self.size[0]}x{self.size[1]}",
                 hint=f"Expected {[pictures, *one]}" + (f" or {[1, *one]}." if pictures > 1 else "."),
             )

@@ -16,6 +16,7 @@ from nodes.sdxl.configuration import VaeConfig, vae_configuration_of
 from nodes.sdxl.devices import device_of, dtype_of
 from nodes.sdxl.header import Header, read_header
 from nodes.sdxl.layout import Place, vae_places
+from nodes.sdxl.request import whole_cells
 from nodes.sdxl.weights import empty, fill, open_weights
 from nodes.values import Image, Latents, Vae
 
@@ -116,8 +117,7 @@ def _whole_cells(pictures: torch.Tensor, cell: int) -> torch.Tensor:
     height, width = pictures.shape[-2:]
     if min(height, width) < cell:
         raise NovaError(f"a picture of {width}x{height} pixels is too small to encode: edges need at least {cell}")
-    top, left = height % cell // 2, width % cell // 2
-    return pictures[..., top : top + height // cell * cell, left : left + width // cell * cell]
+    return pictures[..., whole_cells(height, cell), whole_cells(width, cell)]
 
 
 def _decoded(vae: AutoencoderKL, row: torch.Tensor, tile: int | None, warn: Warn) -> torch.Tensor:

@@ -14,11 +14,12 @@ from engine.testing import QuietContext
 from engine.values import Handle
 from nodes.pag import PAG
 from nodes.sampler import Sampler
-from nodes.sdxl.arrays import to_tensor
+from nodes.sdxl.arrays import from_tensor, to_tensor
 from nodes.sdxl.model import LiveModel
-from nodes.values import Guidance, Latents, Model, Weights
+from nodes.sdxl.vae import LiveVae, encode
+from nodes.values import Guidance, Image, Latents, Mask, Model, Weights
 from tests.nodes.sdxl.sampling import conditioning, drawn, left_half, picture
-from tests.tiny import scheduler, unet
+from tests.tiny import scheduler, unet, vae
 
 MODEL = Model(Weights("0" * 64, "tiny"), (64, 64))
 
@@ -84,6 +85,27 @@ def test_size_comes_from_ports_then_latents_then_the_model() -> None:
     assert sampler(latents=wide, width=128).request().size == (128, 96)
     with pytest.raises(NovaError, match="do not fit"):
         sampler(latents=wide, width=64).request()
+
+
+@pytest.mark.parametrize("size", [(64, 64), (71, 64), (65, 70)])
+def test_a_mask_is_cut_as_the_picture_is(size: tuple[int, int]) -> None:
+    width, height = size
+    marks = torch.randint(0, 256, (2, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
+    pixels = Image(from_tensor(marks[..., None].expand(-1, -1, -1, 3)))
+    seen: list[torch.Tensor] = []
+    shrinking = vae()
+    shrinking.encoder.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    latents = encode(LiveVae(shrinking), pixels)
+    mask = sampler(latents=latents, mask=Mask(from_tensor(marks))).request().mask
+    assert mask is not None
+    kept = to_tensor(mask.weight).float() / 127.5 - 1
+    torch.testing.assert_close(torch.cat(seen)[:, 0], kept)
+
+
+def test_a_mask_of_another_picture_is_refused() -> None:
+    marks = Mask(from_tensor(torch.zeros(1, 72, 64, dtype=torch.uint8)))
+    with pytest.raises(NovaError, match=r"the mask of shape \[1, 72, 64\] does not fit a picture of 64x64"):
+        sampler(latents=picture(), mask=marks).request()
 
 
 def test_micro_conditioning_ports_reach_the_unet(pool: TinyPool) -> None:
