@@ -51,7 +51,7 @@ async def submit(
         if earlier is not None:
             return _accepted(parts, await waited(parts, owner, earlier, wait), None)
     if submission.webhook_url is not None:
-        parts.courier.check(submission.webhook_url)
+        parts.courier.check(owner, submission.webhook_url)
     ready = await parts.desk.do(lambda: parts.desk.plan(owner, submission.given))
     job = await hand_in(parts, owner, ready, claim=claim, webhook_url=submission.webhook_url or "")
     return _accepted(parts, await waited(parts, owner, job, wait), plan_view(ready.plan))
