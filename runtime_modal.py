@@ -93,7 +93,7 @@ class NovaAnime:
 
     @modal.method()
     def draw(self, document: Document) -> list[Message]:
-        """Run a settled graph and return all messages but progress; for `.map` and `.spawn`."""
+        """Run a settled graph and return all messages but progress; for `.spawn`."""
         return [message for message in self.studio.draw(document) if message["event"] != "progress"]
 
     @modal.method()
@@ -129,9 +129,9 @@ def fetch_checkpoint(checkpoint: str = "auto") -> str:
 
 
 @app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=HOUR, region=region)
-def prepare(document: Document) -> Iterator[Message]:
-    """Check a settled graph, download what it needs, and answer it where every result is known; never on a GPU."""
-    yield from open_front(shared).prepare(document)
+def prepare_all(documents: list[Document]) -> Iterator[Message]:
+    """Check settled graphs, download what they need, and answer what is known already; never on a GPU."""
+    yield from open_front(shared).prepare(documents)
 
 
 @app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, region=region)
@@ -200,6 +200,6 @@ def main(  # noqa: PLR0913, PLR0917 - the inputs of the graph, as typed flags
         "face_denoise": face_denoise,
     }
     try:
-        draw_default(ModalRemote(prepare, NovaAnime()), SETTINGS, inputs, Path(out))
+        draw_default(ModalRemote(prepare_all, NovaAnime()), SETTINGS, inputs, Path(out))
     except NovaError as error:
         raise SystemExit(str(error)) from None

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from engine.values import Json
 from nova_graph.cli.plain import PlainLines
-from nova_graph.modal.client import Drawn, Remote, cost_line, draw, modal_errors
+from nova_graph.modal.client import modal_errors
+from nova_graph.modal.costs import cost_line
 from nova_graph.modal.documents import default_document
+from nova_graph.modal.drawing import Drawn, Remote, draw
 from nova_graph.modal.settings import CloudSettings
 
 
@@ -26,6 +28,8 @@ def draw_default(remote: Remote, settings: CloudSettings, inputs: Mapping[str, J
         sys.stdout.write(f"{path}\n")
     seconds = (datetime.now().astimezone() - began).total_seconds()
     _say(f"{seconds:.1f} s in all; {cost_line(drawn)}")
+    if drawn.error is not None:
+        raise drawn.error
     return paths
 
 

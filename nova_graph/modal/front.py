@@ -1,6 +1,6 @@
 """What the processor-only containers do: check, plan, download, and answer what is known already."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from engine.environment import Environment
@@ -26,16 +26,19 @@ class Front:
         self.runtime = runtime
         self._volume = volume
 
-    def prepare(self, document: Document) -> Iterator[Message]:
-        """Check a graph, download what it needs, and answer it where every result is known.
+    def prepare(self, documents: Sequence[Document]) -> Iterator[Message]:
+        """Check graphs, download what they need, and answer each where every result is known.
 
-        The last message is `ready` where a GPU is needed, `pictures` where none is, and `error` otherwise.
+        `run` in a message is the place of the graph that it is about. The last message about a graph is `ready` where
+        a GPU is needed, `pictures` where none is, and `error` otherwise.
         """
         self._volume.refresh()
-        try:
-            yield from self._prepare(document)
-        except NovaError as error:
-            yield from_error(error)
+        for run_number, document in enumerate(documents):
+            try:
+                for message in self._prepare(document):
+                    yield {**message, "run": run_number}
+            except NovaError as error:
+                yield {**from_error(error), "run": run_number}
 
     def fetch(self, document: Document) -> str:
         """Download what a graph needs and say where it lies; raises NovaError."""

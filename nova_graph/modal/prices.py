@@ -27,6 +27,8 @@ _PARTS = {
     "A100-40GB": ("A100", "40GB"),
     "A100-80GB": ("A100", "80GB"),
 }
+_ALIASES = {"A10G": "A10"}
+"""What drivers call some of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,6 @@ def estimate(device_name: str, seconds: float) -> Estimate | None:
 
 def listed_gpu(device_name: str) -> str:
     """Return the table's name for a device such as `NVIDIA A100-SXM4-40GB`; empty where it is not in the table."""
-    words = set(device_name.upper().replace("-", " ").split())
+    words = {_ALIASES.get(word, word) for word in device_name.upper().replace("-", " ").split()}
     found = [gpu for gpu in PER_SECOND if words.issuperset(_PARTS.get(gpu, (gpu,)))]
     return found[0] if len(found) == 1 else ""

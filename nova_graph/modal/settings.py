@@ -16,6 +16,9 @@ MOUNT = "/cache"
 GPUS = (*PER_SECOND, "A100")
 """Names that Modal knows and SDXL fits on; `A100` takes either size."""
 
+EXACT = ("H100",)
+"""GPUs in whose place Modal may give a better one, unless `!` follows the name."""
+
 NO_GPU = "none"
 """In place of GPUs: the processor, to rehearse a deployment on the embedded model without paying for a GPU."""
 
@@ -119,6 +122,11 @@ def read_gpus(text: str) -> tuple[str, ...]:
         plain = name.removesuffix("!").upper()
         if plain not in known:
             raise SettingError(f"{PREFIX}GPU: there is no GPU {name[:40]!r}", hint=_gpu_hint(plain, known))
+        if name.endswith("!") and known[plain] not in EXACT:
+            raise SettingError(
+                f"{PREFIX}GPU: {name!r} means nothing",
+                hint=f"Write {known[plain]}; only {', '.join(EXACT)} can have a !.",
+            )
         gpus.append(known[plain] + name[len(plain) :])
     if not gpus:
         raise SettingError(f"{PREFIX}GPU names nothing", hint=f"Use some of {', '.join(GPUS)}, or {NO_GPU}.")

@@ -4,7 +4,7 @@
 {"event": "pictures", "files": [...]}   the encoded pictures
 {"event": "report", ...}                seconds, GPU, cold start, as in `Report`
 {"event": "error", "kind": ..., "error": ...}
-{"event": "ready"}                      of a preparation: a GPU is needed
+{"event": "ready", "run": 0}            of a preparation: a GPU is needed; `run` is in all of its messages
 """
 
 import types

@@ -80,7 +80,7 @@ def test_what_modal_is_asked_for(deployed: Cloud, plane: ControlPlane) -> None:
     web = plane.functions.find("web").definition
     assert web.max_concurrent_inputs == 100
     assert web.timeout_secs == 3600
-    for name in ("web", "prepare", "fetch_checkpoint", "timing_report"):
+    for name in ("web", "prepare_all", "fetch_checkpoint", "timing_report"):
         assert plane.functions.find(name).gpus == ("",), name
     assert plane.functions.find("fetch_checkpoint").definition.timeout_secs == 3600
     assert plane.images.environ(asked.image_id)["NOVA_REQUIRE_CHECKPOINT"] == "1"
@@ -134,14 +134,16 @@ def test_the_command_line_runs_a_graph_file_there(deployed: Cloud, plane: Contro
 
 
 def test_a_sweep_fans_out_and_one_failure_spoils_no_other(deployed: Cloud, plane: ControlPlane, out: Path) -> None:
-    calls = len(plane.requests("FunctionPutInputs"))
+    calls = len(plane.calls.calls)
     words = ("run", "graphs/default.yaml", "--on", "modal", *FLAGS, "--out", str(out))
     done = deployed.nova_graph(*words, "--sweep", "seed=22,23", "--sweep", "cfg=4,5")
     assert len(list(out.iterdir())) == 4
     assert len(done.stdout.splitlines()) == 4
     assert "4 of 4: " in done.stderr
-    mapped = [each for request in plane.requests("FunctionPutInputs")[calls:] for each in request.inputs]
-    assert len(mapped) == 4, "Modal's own map was given all of them"
+    assert "4 GPU calls in all: " in done.stderr
+    made = [each.function_id for each in list(plane.calls.calls.values())[calls:]]
+    names = [plane.functions.functions[each].name for each in made]
+    assert sorted(names) == [*[ARTIST] * 4, "prepare_all"], "one call to prepare them all, one for each picture"
     mixed = deployed.nova_graph(
         "run", "graphs/default.yaml", "--on", "modal", "--steps", "2", "--no-face", "--pag-scale", "0",
         "--prompt", "1girl, green hair", "--seed", "22", "--out", str(out), "--sweep", "checkpoint=nova-nano,auto",

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 
 from tests.modal.cloud import ARTIST, Cloud
+from tests.modal.control_plane.calls import Call
 from tests.modal.control_plane.plane import ControlPlane
 from tests.modal.control_plane.waiting import wait_for
 from tests.modal.service import LONG, SMALL, begun, job, pieces, state, told
@@ -88,3 +89,23 @@ def test_ctrl_c_cancels_the_call_and_the_container_stays(deployed: Cloud, plane:
     wait_for(lambda: not plane.calls.running(before.task), "the call to end")
     assert plane.requests("FunctionCallCancel")
     assert plane.alive(ARTIST) == [before]
+
+
+def test_ctrl_c_cancels_every_run_of_a_sweep(deployed: Cloud, plane: ControlPlane, out: Path) -> None:
+    before = set(plane.calls.calls)
+    flags = ("--checkpoint", "nova-nano", "--steps", "150", "--no-face", "--width", "512", "--height", "512")
+    words = ("run", "graphs/default.yaml", "--on", "modal", *flags, "--sweep", "seed=25,26,27", "--out", str(out))
+    process = deployed.begin("nova-graph", *words)
+    artist = plane.functions.functions
+
+    def drawings() -> list[Call]:
+        new = [call for key, call in list(plane.calls.calls.items()) if key not in before]
+        return [call for call in new if artist[call.function_id].name == ARTIST]
+
+    wait_for(lambda: len(drawings()) == 3 and any(call.inputs[0].task for call in drawings()), "the sweep to run")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert all(call.inputs[0].is_cancelled for call in drawings())
+    wait_for(lambda: all(call.is_over for call in drawings()), "all runs to end")
+    assert not out.exists()

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,16 @@ from engine.events import Cached, Done, Failed, Fetching, Finished, Planned, Pro
 from nodes.assets import read_settings
 from nodes.values import Model
 from nova_graph.api import run
-from nova_graph.modal.client import cost_line, draw, draw_all
+from nova_graph.modal.costs import cost_line, total_line
 from nova_graph.modal.documents import for_owner, plan_document, without_history
+from nova_graph.modal.drawing import Drawn, draw, draw_all
 from nova_graph.modal.front import Front, front_runtime, planned_environment
 from nova_graph.modal.preload import models_document
+from nova_graph.modal.prices import AS_OF
 from nova_graph.modal.studio import Studio, is_device_lost
 from nova_graph.modal.timing import TimingLog, read_entries
 from nova_graph.modal.volume import Shared, unshared
-from nova_graph.modal.wire import CloudError, Message, from_error, from_event, to_error, to_event
+from nova_graph.modal.wire import CloudError, Message, Report, from_error, from_event, to_error, to_event
 from nova_graph.options import Options
 from nova_graph.runtime import Runtime, local_runtime
 from tests.modal.cloud import ROOT
@@ -233,16 +235,18 @@ class Here:
         runtime = replace(place.runtime)
         self.front = Front(runtime, unshared())
         self.place = place
+        self.prepared = 0
         self.ran = 0
 
-    def prepare(self, document: dict[str, Any]) -> Iterator[Message]:
-        return self.front.prepare(document)
+    def prepare(self, documents: Sequence[dict[str, Any]]) -> Iterator[Message]:
+        self.prepared += 1
+        return self.front.prepare(documents)
 
-    def run(self, document: dict[str, Any], previews: bool) -> Iterator[Message]:
+    def run(self, document: dict[str, Any], previews: bool) -> Generator[Message, None, None]:
         self.ran += 1
-        return self.place.studio.draw(document, previews=previews)
+        yield from self.place.studio.draw(document, previews=previews)
 
-    def run_all(self, documents: Any) -> Iterator[list[Message] | BaseException]:
+    def run_all(self, documents: Sequence[dict[str, Any]]) -> Generator[list[Message] | Exception, None, None]:
         for document in documents:
             yield list(self.run(document, previews=False))
 
@@ -259,14 +263,37 @@ def test_a_client_asks_a_gpu_only_for_what_is_unknown(place: Place) -> None:
     assert isinstance(events[-1], Done)
 
 
+def test_a_failed_run_says_what_it_took(place: Place) -> None:
+    failed = draw(Here(place), graph("Break", left=1), lambda _: None, print)
+    assert isinstance(failed.error, CloudError)
+    assert "on a processor, not priced; cold start" in cost_line(failed)
+    mistaken = draw(Here(place), graph("Nonsense"), lambda _: None, print)
+    assert isinstance(mistaken.error, CloudError)
+    assert cost_line(mistaken) == "no GPU was asked"
+
+
 def test_many_runs_come_back_in_order(place: Place) -> None:
     here = Here(place)
     draw(here, graph("Plus", left=2), lambda _: None, print)
     documents = [graph("Plus", left=1), graph("Plus", left=2), graph("Break", left=1), graph("Plus", left=3)]
     found = list(draw_all(here, documents, print))
-    assert [each.outputs if not isinstance(each, CloudError) else each.kind for each in found] == [  # type: ignore[union-attr]
-        {"n": 2}, {"n": 3}, "node", {"n": 4},
-    ]  # fmt: skip
+    assert [each.outputs for each in found] == [{"n": 2}, {"n": 3}, {}, {"n": 4}]
+    assert [isinstance(each.error, CloudError) for each in found] == [False, False, True, False]
+    assert here.prepared == 2, "all of them are looked at in one call"
+    assert total_line(found).startswith("3 GPU calls in all: ")
+    assert total_line(found).endswith(" s on a processor, not priced")
+
+
+def test_the_total_adds_up_what_each_gpu_took() -> None:
+    report = Report(
+        seconds=4.0, cold=1.0, device="NVIDIA L4", container="ta-1", number=1, ran=1, cached=0, environment=""
+    )
+    other = replace(report, device="NVIDIA H100 80GB HBM3", seconds=2.0, cold=0.0)
+    drawn = [Drawn(report=report), Drawn(report=report, error=CloudError("no", "node")), Drawn(report=other), Drawn()]
+    assert total_line(drawn) == (
+        f"3 GPU calls in all: 2.0 s on NVIDIA H100 80GB HBM3, 10.0 s on NVIDIA L4, about $0.0044 (prices of {AS_OF})"
+    )
+    assert total_line([Drawn()]) == "0 GPU calls in all: nothing was left to compute"
 
 
 EVENTS = (

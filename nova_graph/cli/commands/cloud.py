@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import product
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from engine.bound import Bound, Literal
 from engine.document import document
-from engine.errors import NovaError
 from engine.events import AnyEvent
 from engine.values import Json
 from nova_graph.cli.commands.run import close_display, display, print_outputs
@@ -23,7 +23,7 @@ from nova_graph.cli.summary import Summary
 if TYPE_CHECKING:
     from nova_graph.api import Graph
     from nova_graph.cli.ndjson import Lines
-    from nova_graph.modal.client import Remote
+    from nova_graph.modal.drawing import Remote
 
 MOST = 1000
 """Runs of one sweep."""
@@ -102,7 +102,8 @@ def _refuse_pictures(bound: Bound) -> None:
 
 
 def _run_one(remote: "Remote", tree: dict[str, Json], out: Path, stem: str, lines: "Lines | None") -> None:
-    from nova_graph.modal.client import cost_line, draw
+    from nova_graph.modal.costs import cost_line
+    from nova_graph.modal.drawing import draw
 
     summary = Summary()
     saved: tuple[Saved, ...] = ()
@@ -117,24 +118,29 @@ def _run_one(remote: "Remote", tree: dict[str, Json], out: Path, stem: str, line
         saved = save_outputs(drawn.groups, out, stem, datetime.now().astimezone())
     finally:
         close_display(summary, saved, lines)
-    if lines is None:
+    if lines is None and drawn.error is None:
         print_outputs({**drawn.groups, **drawn.outputs}, saved)
     _say(cost_line(drawn))
+    if drawn.error is not None:
+        raise drawn.error
 
 
 def _run_all(remote: "Remote", trees: list[dict[str, Json]], out: Path, stem: str) -> bool:
-    from nova_graph.modal.client import cost_line, draw_all
+    from nova_graph.modal.costs import cost_line, total_line
+    from nova_graph.modal.drawing import Drawn, draw_all
 
-    failed = 0
-    for number, drawn in enumerate(draw_all(remote, trees, _say), start=1):
-        if isinstance(drawn, NovaError):
-            failed += 1
-            _say(f"{number} of {len(trees)} failed: {drawn}")
-            continue
-        for picture in save_outputs(drawn.groups, out, stem, datetime.now().astimezone()):
-            sys.stdout.write(f"{picture.path}\n")
-        _say(f"{number} of {len(trees)}: {cost_line(drawn)}")
-    return failed == 0
+    runs: list[Drawn] = []
+    with closing(draw_all(remote, trees, _say)) as results:
+        for number, drawn in enumerate(results, start=1):
+            runs.append(replace(drawn, groups={}))
+            if drawn.error is not None:
+                _say(f"{number} of {len(trees)} failed: {drawn.error}")
+                continue
+            for picture in save_outputs(drawn.groups, out, stem, datetime.now().astimezone()):
+                sys.stdout.write(f"{picture.path}\n")
+            _say(f"{number} of {len(trees)}: {cost_line(drawn)}")
+    _say(total_line(runs))
+    return all(drawn.error is None for drawn in runs)
 
 
 def _say(text: str) -> None:
