@@ -22,7 +22,7 @@ class Context(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """How this node's inputs came to be: its ancestors, resolved."""
+        """How this node's inputs came to be: its ancestors, resolved; for nodes that declare `writes_provenance`."""
         ...
 
     def resident(self, handle: Handle[Live]) -> AbstractContextManager[Live]:

@@ -21,11 +21,13 @@ def node_key(
     upstream: Mapping[str, str | None],
     assets: Mapping[tuple[str, str], str],
     environment: Environment,
+    provenance: str = "",
 ) -> str | None:
     """Return the key of a node as 64 hex digits, or None where its result depends on more than can be keyed.
 
-    `upstream` holds the keys of the nodes it refers to, `assets` the sha256 of what (node, port) names.
-    Raises Unkeyable where a literal has no canonical form.
+    `upstream` holds the keys of the nodes it refers to, `assets` the sha256 of what (node, port) names; `provenance` is
+    the digest of what a node writes into its result besides what it computes. Raises Unkeyable where a literal has no
+    canonical form.
     """
     declaration = node.declaration
     if not declaration.cls.pure or any(upstream[name] is None for name in references(node)):
@@ -37,6 +39,8 @@ def node_key(
         part = _port_part(node, name, port, upstream, assets)
         if part is not None:
             parts.append(name.encode() + b" " + part)
+    if provenance:
+        parts.append(b"provenance " + provenance.encode())
     digest = sha256(FORMAT)
     for part in parts:
         digest.update(len(part).to_bytes(8, "little"))

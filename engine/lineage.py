@@ -1,23 +1,27 @@
 """The part of a graph that one node came from."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
 
 from engine.assets import Found
 from engine.bound import Bound, BoundNode, Literal, Reference, Several
 from engine.document import document
+from engine.environment import Environment
 from engine.keys import references
-from engine.plan import Plan, Step
 from engine.provenance import Provenance
-from engine.services import Services
+
+Assets = Mapping[tuple[str, str], Found]
+"""What (node, port) names."""
 
 
-def provenance_of(step: Step, plan: Plan, services: Services) -> Provenance:
-    """Return how a step's inputs came to be: a graph document that ends at this step, and what it was made with."""
-    bound = ancestry(plan.bound, step.id)
-    ids = {node.id for node in bound.nodes}
+def provenance_of(bound: Bound, node_id: str, assets: Assets, environment: Environment, key: str | None) -> Provenance:
+    """Return how a node's inputs came to be: a graph document that ends at this node, and what it was made with."""
+    part = ancestry(bound, node_id)
+    ids = {node.id for node in part.nodes}
     return Provenance(
-        graph=document(bound),
-        inputs={name: given.value for name, given in bound.inputs.items()},
+        graph=document(part),
+        inputs={name: given.value for name, given in part.inputs.items()},
         assets=tuple(
             {
                 "node": node,
@@ -27,12 +31,23 @@ def provenance_of(step: Step, plan: Plan, services: Services) -> Provenance:
                 "file": found.path.name if found.path else "",
                 "sha256": found.sha256,
             }
-            for (node, port), found in plan.found.items()
+            for (node, port), found in assets.items()
             if node in ids
         ),
-        environment=services.environment.fingerprint,
-        key=step.key or "",
+        environment=environment.fingerprint,
+        key=key or "",
     )
+
+
+def provenance_digest(bound: Bound, node_id: str, assets: Assets) -> str:
+    """Return the sha256 of what is particular to one graph in a node's provenance: ids, names, description.
+
+    The order of nodes, inputs and ports does not matter, nor where the picture is made.
+    """
+    told = provenance_of(bound, node_id, assets, Environment(), None)
+    named = sorted((str(asset["node"]), str(asset["port"]), asset) for asset in told.assets)
+    text = json.dumps([told.graph, told.inputs, named], sort_keys=True)
+    return sha256(text.encode()).hexdigest()
 
 
 def ancestry(bound: Bound, node_id: str) -> Bound:
@@ -59,8 +74,3 @@ def _origins(node: BoundNode) -> Iterator[str]:
         for item in binding.items if isinstance(binding, Several) else (binding,):
             if isinstance(item, Literal) and item.origin is not None:
                 yield item.origin
-
-
-def asset_of(plan: Plan, node_id: str, port: str) -> Found:
-    """Return what the text of an asset port resolved to; raises KeyError where it named nothing."""
-    return plan.found[node_id, port]

@@ -36,6 +36,9 @@ class Node(BaseModel, Generic[Out]):
     stored: ClassVar[bool] = True
     """Keep the outputs in the cache folder too, not only in memory."""
 
+    writes_provenance: ClassVar[bool] = False
+    """Puts `ctx.provenance` into its outputs: then ids, names and the description of the graph are part of its key."""
+
     def run(self, ctx: Context) -> Out:
         """Compute the outputs."""
         raise NotImplementedError

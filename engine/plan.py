@@ -9,6 +9,7 @@ from engine.bound import Bound, BoundNode, Literal, Reference
 from engine.canonical import Unkeyable
 from engine.errors import AssetError
 from engine.keys import node_key, references
+from engine.lineage import provenance_digest
 from engine.node import Output
 from engine.services import Services
 
@@ -77,7 +78,7 @@ def make_plan(bound: Bound, services: Services) -> Plan:
     needs = {node.id: references(node) for node in bound.nodes}
     nodes = _needed(bound, needs)
     found, pending = _resolve(nodes, services)
-    keys, unkeyable = _keys(nodes, found, pending, services)
+    keys, unkeyable = _keys(bound, nodes, found, pending, services)
     statuses, held, twins = _look_up(bound, nodes, needs, keys, services)
     steps = tuple(
         Step(
@@ -147,6 +148,7 @@ def placed(error: AssetError, node: BoundNode, port: str) -> AssetError:
 
 
 def _keys(
+    bound: Bound,
     nodes: list[BoundNode],
     found: Mapping[tuple[str, str], Found],
     pending: tuple[Pending, ...],
@@ -161,7 +163,8 @@ def _keys(
         if node.id in unknown:
             continue
         try:
-            keys[node.id] = node_key(node, keys, contents, services.environment)
+            told = provenance_digest(bound, node.id, found) if node.declaration.cls.writes_provenance else ""
+            keys[node.id] = node_key(node, keys, contents, services.environment, told)
         except Unkeyable as reason:
             unkeyable[node.id] = str(reason)
     return keys, unkeyable

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from engine.assets import Found
 from engine.environment import Environment
-from engine.errors import AssetMissing, Cancelled
+from engine.errors import AssetMissing, Cancelled, RegistryError
 from engine.lineage import provenance_of
 from engine.plan import Plan, Step
 from engine.provenance import Provenance
@@ -50,8 +50,14 @@ class RunContext:
 
     @property
     def provenance(self) -> Provenance:
-        """How this node's inputs came to be."""
-        return provenance_of(self._step, self._plan, self._services)
+        """How this node's inputs came to be; raises RegistryError where the node does not say that it writes it."""
+        step = self._step
+        if not step.node.declaration.cls.writes_provenance:
+            raise RegistryError(
+                f"{step.type} uses ctx.provenance, which is not in its key",
+                hint="Declare `writes_provenance: ClassVar[bool] = True` in its class.",
+            )
+        return provenance_of(self._plan.bound, step.id, self._plan.found, self.environment, step.key)
 
     def resident(self, handle: Handle[Live]) -> AbstractContextManager[Live]:
         """Lend the live object of a handle."""

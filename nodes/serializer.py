@@ -24,6 +24,7 @@ class Serializer(Node[Serialized]):
     """
 
     version: ClassVar[int] = 1
+    writes_provenance: ClassVar[bool] = True
 
     image: Image
     format: Annotated[Literal["png", "webp", "jpeg"], Field(description="The file format.")] = "png"
