@@ -1,18 +1,44 @@
-"""Connections that cannot be held open for nothing, and whose heads cannot grow without end."""
+"""Connections that cannot be held open for nothing, are not too many, and whose heads cannot grow without end."""
 
 import asyncio
+import socket
+import struct
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 HEAD_BYTES: Final = 64 << 10
-"""How long the head of a request may be."""
+"""How long the head of a request may be, and what comes after its body."""
+
+SLOWEST: Final = 1024
+"""Bytes of an answer that a client takes in a second at least."""
+
+CONNECTIONS: Final = 1000
+"""Connections of all clients together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """How many connections there may be, how long they may wait, and how many each address has."""
+
+    seconds: float
+    """How long a client may take to send a whole request, its body included, or pause in taking an answer."""
+    each: int
+    """Connections of one address."""
+    open: Counter[str] = field(default_factory=Counter)
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP as uvicorn speaks it, with a deadline for requests, a bound for their heads, and errors as problem JSON."""
+    """HTTP as uvicorn speaks it, with deadlines both ways, bounded heads and numbers, and errors as problem JSON."""
 
     def __init__(
         self,
@@ -21,68 +47,113 @@ class BoundedProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        seconds: float,
+        doors: Doors,
     ) -> None:
-        """Speak with one client, who may take so many seconds to send a whole request, its body included."""
+        """Speak with one client."""
         super().__init__(config, server_state, app_state, _loop)
-        self._seconds = seconds
+        self._doors = doors
         self._deadline: asyncio.TimerHandle | None = None
-        self._head = 0
-        self._in_head = True
+        self._writing: asyncio.TimerHandle | None = None
+        self._answering: RequestResponseCycle | None = None
+        self._overhead = 0
+        """Bytes since the request began or the last piece of its body."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request."""
+        """Begin to wait for a request, unless there are too many connections."""
         super().connection_made(transport)
+        self._doors.open[self._address] += 1
         self._set_deadline()
+        if len(self.connections) > CONNECTIONS or self._doors.open[self._address] > self._doors.each:
+            self._refuse(503, "Service Unavailable", "There are too many connections.", b"retry-after: 5\r\n")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
+        self._doors.open[self._address] -= 1
+        if not self._doors.open[self._address]:
+            del self._doors.open[self._address]
         self._clear_deadline()
+        self._clear_writing()
+        # uvicorn sees to the newest of several requests in a row only, not to the one that is being answered.
+        self.pipeline.clear()
+        if self._answering is not None:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless the head has become too long."""
-        if self._in_head:
-            self._head += len(data)
+        """Read on, unless what is no body has become too long."""
+        if self.transport.is_closing():
+            return
+        self._overhead += len(data)
         super().data_received(data)
-        if self._in_head and self._head > HEAD_BYTES and not self.transport.is_closing():
+        if self._overhead > HEAD_BYTES and not self.transport.is_closing():
             self._refuse(431, "Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
         """Note that a request begins."""
         super().on_message_begin()
-        self._in_head = True
-        self._head = 0
+        self._overhead = 0
         self._set_deadline()
 
     def on_headers_complete(self) -> None:
         """Note that the head is over."""
-        self._in_head = False
+        self._overhead = 0
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Note that what came was body."""
+        self._overhead = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Note that the request is whole."""
         self._clear_deadline()
-        self._in_head = True
-        self._head = 0
+        self._overhead = 0
         super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """Begin to wait for the client to take what was written."""
+        super().pause_writing()
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        """Stop waiting: it was taken."""
+        self._clear_writing()
+        super().resume_writing()
+
+    def on_response_complete(self) -> None:
+        """Wait for the client to take the rest."""
+        super().on_response_complete()
+        self._watch_writing()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
-        self._refuse(400, msg)
+        self._refuse(400, "Bad Request", msg)
 
-    def _refuse(self, status: int, title: str) -> None:
-        body = f'{{"type":"about:blank","title":"{title}","status":{status},"detail":"{title}"}}'.encode("ascii")
-        head = (
-            b"content-type: application/problem+json\r\nconnection: close\r\n"
-            b"content-length: " + str(len(body)).encode("ascii") + b"\r\n\r\n"
-        )
-        self.transport.write(STATUS_LINE[status] + head + body)
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
+
+    def _refuse(self, status: int, title: str, detail: str = "", header: bytes = b"") -> None:
+        """Answer and close; where an answer has begun already, only close."""
+        answering = self._answering
+        if answering is None or answering.response_complete or not answering.response_started:
+            body = f'{{"type":"about:blank","title":"{title}","status":{status},"detail":"{detail or title}"}}'.encode()
+            head = (
+                b"content-type: application/problem+json\r\nconnection: close\r\n" + header + b"content-length: "
+                b"%d\r\n\r\n" % len(body)
+            )
+            self.transport.write(STATUS_LINE[status] + head + body)
         self.transport.close()
+        self._watch_writing()
 
     def _set_deadline(self) -> None:
         self._clear_deadline()
-        self._deadline = self.loop.call_later(self._seconds, self._time_out)
+        self._deadline = self.loop.call_later(self._doors.seconds, self._time_out)
 
     def _clear_deadline(self) -> None:
         if self._deadline is not None:
@@ -92,3 +163,24 @@ class BoundedProtocol(HttpToolsProtocol):
     def _time_out(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()
+
+    def _watch_writing(self) -> None:
+        """Look after a while whether the client took enough; nothing is added meanwhile but by a new answer."""
+        self._clear_writing()
+        left = self.transport.get_write_buffer_size()
+        if left:
+            self._writing = self.loop.call_later(self._doors.seconds, self._check_writing, left)
+
+    def _check_writing(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() > before - SLOWEST * self._doors.seconds:
+            # Without this, the system would keep what it has of the answer for a client that does not take it.
+            at_once = struct.pack("ii", 1, 0)
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+            self.transport.abort()
+        else:
+            self._watch_writing()
+
+    def _clear_writing(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None

@@ -13,10 +13,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from engine.errors import SettingError
-from nova_graph.http.connections import BoundedProtocol
+from nova_graph.http.connections import BoundedProtocol, Doors
 from nova_graph.http.privacy import SecretsFilter
 
-CONNECTIONS: Final = 1000
 BACKLOG: Final = 1024
 STOP_SECONDS: Final = 10
 """How long open requests may go on once the service was asked to stop."""
@@ -43,15 +42,16 @@ class Server(uvicorn.Server):
 
 def make_server(app: FastAPI, *, log_level: str = "warning") -> Server:
     """Return the server for an application; `await server.serve(sockets=[...])` runs it until a signal comes."""
+    settings = app.state.shared.settings
+    doors = Doors(settings.request, settings.connections)
     config = uvicorn.Config(
         app,
-        http=partial(BoundedProtocol, seconds=app.state.shared.settings.request),  # type: ignore[arg-type]
+        http=partial(BoundedProtocol, doors=doors),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         access_log=False,
         log_config=None,
         log_level=log_level,
-        limit_concurrency=CONNECTIONS,
         backlog=BACKLOG,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=STOP_SECONDS,

@@ -64,7 +64,9 @@ class HttpSettings:
     seconds: int = 3600
     """`NOVA_JOB_SECONDS`: how long a job may run."""
     request: int = 30
-    """`NOVA_REQUEST_SECONDS`: how long a client may take to send a whole request."""
+    """`NOVA_REQUEST_SECONDS`: how long a client may take to send a whole request, or pause in taking an answer."""
+    connections: int = 250
+    """`NOVA_CONNECTIONS_PER_ADDRESS`: connections that one address may have open; a proxy counts as one address."""
     patience: int = 120
     """`NOVA_PREDICT_SECONDS`: how long `/predict` waits before it answers 202."""
     webhook_secret: SecretStr = _NO_SECRET
@@ -112,6 +114,7 @@ def read_http_settings(environ: Mapping[str, str] | None = None) -> HttpSettings
         prompt=count("NOVA_MAX_PROMPT", usual.prompt),
         seconds=count("NOVA_JOB_SECONDS", usual.seconds),
         request=count("NOVA_REQUEST_SECONDS", usual.request),
+        connections=count("NOVA_CONNECTIONS_PER_ADDRESS", usual.connections),
         patience=count("NOVA_PREDICT_SECONDS", usual.patience),
         webhook_secret=SecretStr(values.get("NOVA_WEBHOOK_SECRET", "").strip()),
         webhook_networks=_networks(values, "NOVA_WEBHOOK_NETWORKS"),

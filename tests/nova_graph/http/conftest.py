@@ -14,7 +14,7 @@ WEBHOOK_SECRET = "secret-of-webhooks-0123456789"
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service without keys, as it is after installing."""
-    with serving(tmp_path_factory.mktemp("open"), NOVA_MAX_NODES="5000") as running:
+    with serving(tmp_path_factory.mktemp("open"), NOVA_CONNECTIONS_PER_ADDRESS="150") as running:
         yield running
         assert running.is_well()
 

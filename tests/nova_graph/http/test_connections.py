@@ -1,14 +1,16 @@
 """Clients that are slow, broken or rude."""
 
 import contextlib
+import select
 import socket
 import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.nova_graph.http.conftest import KEYS
-from tests.nova_graph.http.serving import Service, adding, handed_in
+from tests.nova_graph.http.serving import Service, adding, handed_in, is_problem
 
 
 @contextlib.contextmanager
@@ -81,6 +83,46 @@ def test_a_head_without_end_is_refused(service: Service) -> None:
             answer = raw.recv(65536)
     assert answer.startswith(b"HTTP/1.1 431 ") or answer == b""
     assert service.is_well()
+
+
+def test_trailers_without_end_are_refused(service: Service) -> None:
+    with connected(service) as raw:
+        raw.sendall(
+            b"POST /v1/check HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+        )
+        answer = b""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for index in range(2000):
+                raw.sendall(b"X-Trailer-%d: %s\r\n" % (index, b"x" * 1000))
+        with contextlib.suppress(ConnectionResetError):
+            answer = raw.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 431 ") or answer == b""
+    assert service.is_well()
+
+
+def test_a_client_that_does_not_take_the_answers_is_left(keyed: Service) -> None:
+    with socket.socket() as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.connect(("127.0.0.1", keyed.port))
+        raw.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 300)
+        ends = select.poll()
+        ends.register(raw, 0)
+        assert ends.poll(30_000)
+
+
+def test_one_address_may_have_so_many_connections(service: Service, client: httpx.Client) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(151):
+            stack.enter_context(connected(service))
+        refused = client.get("/health")
+        assert is_problem(refused, 503)
+        assert refused.headers["retry-after"]
+        elsewhere = httpx.HTTPTransport(local_address="127.0.0.2")
+        with httpx.Client(transport=elsewhere, base_url=service.url, timeout=30) as other:
+            assert other.get("/health").status_code == 200
+    while client.get("/health").status_code == 503:
+        pass
 
 
 @pytest.mark.parametrize(
