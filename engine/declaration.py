@@ -4,7 +4,8 @@ import inspect
 import types
 from dataclasses import dataclass, is_dataclass
 from functools import cached_property
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Literal as OneOf
 
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
@@ -12,6 +13,7 @@ from pydantic.fields import FieldInfo
 from engine.assets import AssetPort
 from engine.errors import RegistryError
 from engine.node import Node, Output
+from engine.scalars import SCALARS
 from engine.values import Value
 
 
@@ -191,15 +193,33 @@ def _output_class(cls: type[Node[Any]]) -> type[Output]:
 def _check_annotation(node: str, port: str, annotation: Any) -> None:
     if annotation is Any or annotation is object:
         raise RegistryError(f"port {node}.{port} is declared Any", hint="Give it a type: it catches mistakes early.")
+    _check_type(f"port {node}.{port}", annotation)
+
+
+def _check_type(place: str, annotation: Any) -> None:
+    """Refuse types whose values could be changed by whoever gets them from the cache."""
     for part in members(annotation):
-        item = item_of(part)
-        if item is not None:
-            _check_annotation(node, port, item)
-        elif is_value_type(part) and not _is_frozen(part):
+        if get_origin(part) is tuple:
+            for item in get_args(part):
+                if item is not Ellipsis:
+                    _check_type(place, item)
+        elif get_origin(part) is Annotated:
+            _check_type(place, get_args(part)[0])
+        elif is_value_type(part):
+            _check_frozen(place, part)
+        elif part not in SCALARS and get_origin(part) is not OneOf:
             raise RegistryError(
-                f"port {node}.{port} has type {type_name(part)}, which is not a frozen dataclass",
-                hint="Values are handed out many times: declare it with @dataclass(frozen=True).",
+                f"{place} has type {type_name(part)}, whose values cannot be kept and handed out again",
+                hint="Use int, float, bool, str, bytes, Literal, engine.Value types, and tuples and unions of these.",
             )
+
+
+def _check_frozen(place: str, cls: Any) -> None:
+    if not _is_frozen(cls):
+        raise RegistryError(
+            f"{place} has type {type_name(cls)}, which is not a frozen dataclass",
+            hint="Values are handed out many times: declare it with @dataclass(frozen=True).",
+        )
 
 
 def _is_frozen(cls: type[Any]) -> bool:

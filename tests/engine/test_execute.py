@@ -13,7 +13,7 @@ from engine.memory import Memory
 from engine.plan import make_plan
 from engine.services import Cancel, Services
 from tests.engine.build import Run, graph, services
-from tests.engine.waiting import waiting
+from tests.engine.waiting import Kept, waiting
 
 NODES = waiting()
 
@@ -224,7 +224,7 @@ def test_an_impure_node_runs_every_time_and_so_does_what_follows() -> None:
 def test_a_literal_without_a_canonical_form_runs_every_time_and_says_so_once() -> None:
     bound = graph(
         NODES,
-        {"o": ("Odd", {"number": 3 + 4j}), "s": ("Add", {"left": "$o.value", "right": 1})},
+        {"o": ("Odd", {"number": Kept(3)}), "s": ("Add", {"left": "$o.value", "right": 1})},
         {"sum": "$s.value"},
     )
     within = services()
@@ -232,7 +232,7 @@ def test_a_literal_without_a_canonical_form_runs_every_time_and_says_so_once() -
         run = Run(bound, within)
         assert run.ran == {"o", "s"}
         warned = [event.text for event in run.events if isinstance(event, Warned)]
-        assert warned == ["cannot be cached: a complex cannot be part of a key"]
+        assert warned == ["cannot be cached: a Kept cannot be part of a key"]
 
 
 def test_memory_stays_flat_along_a_chain_of_a_thousand_megabytes() -> None:

@@ -115,13 +115,17 @@ class Fill(Node[Blocked]):
         return Blocked(block=Block(os.urandom(16) * 65536))
 
 
+class Kept(int):
+    """A number that may hold more than a number, so that it has no canonical form."""
+
+
 class Odd(Node[Num]):
     """Take a literal that has no canonical form."""
 
-    number: complex = 0j
+    number: int = 0
 
     def run(self, ctx: Context) -> Num:
-        return Num(value=int(self.number.real))
+        return Num(value=self.number)
 
 
 def waiting() -> Registry:
