@@ -1,7 +1,7 @@
 """How much a graph may ask for: nodes, pixels, steps, and the length of texts."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from engine.bound import Binding, Bound, BoundNode, Literal, Reference, Several
 from engine.graph import Graph
@@ -14,6 +14,26 @@ NATIVE = 1024
 
 VALUES = 200_000
 """Values in a graph as it is written."""
+
+
+PICTURE = "image"
+"""The kind of asset that is a picture."""
+
+PictureSize = Callable[[str], tuple[int, int] | None]
+"""Called with the name of a picture; returns its (width, height) where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Pictures on their way through a graph."""
+
+    width: float
+    height: float
+    count: float = 1
+
+    @property
+    def pixels(self) -> float:
+        return self.width * self.height * self.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +63,36 @@ def check_written(graph: Graph, settings: HttpSettings) -> None:
     check_size(len(graph.nodes), settings)
 
 
-def check_needs(bound: Bound, settings: HttpSettings) -> None:
+def check_needs(bound: Bound, settings: HttpSettings, picture_size: PictureSize) -> None:
     """Refuse a graph that asks for too much; raises Trouble with everything that is too much."""
     check_size(len(bound.nodes), settings)
-    needs = needs_of(bound)
+    needs = needs_of(bound, picture_size)
     wrong = []
     if needs.pixels > settings.pixels:
-        wrong.append(f"width x height x count may add up to {settings.pixels:,} pixels, here it is {needs.pixels:,}")
+        wrong.append(f"width x height x pictures may add up to {settings.pixels:,} pixels, here it is {needs.pixels:,}")
     if needs.steps > settings.steps:
-        wrong.append(f"steps x count may add up to {settings.steps:,}, here it is {needs.steps:,}")
+        wrong.append(f"steps x pictures may add up to {settings.steps:,}, here it is {needs.steps:,}")
     if needs.longest > settings.prompt:
         wrong.append(f"a text may have {settings.prompt:,} characters, one here has {needs.longest:,}")
     if wrong:
         raise _refusal(wrong)
 
 
-def needs_of(bound: Bound) -> Needs:
-    """Add up what a graph asks for; a size that is left out is that of what comes in, else the usual one."""
-    areas: dict[str, float] = {}
+def needs_of(bound: Bound, picture_size: PictureSize) -> Needs:
+    """Add up what a graph asks for; what is left out is as in what comes in, else usual, and rather more than less."""
+    made: dict[str, _Batch] = {}
     pixels = steps = 0.0
     longest = 0
     for node in bound.nodes:
         ports = node.declaration.inputs
-        count = _number(node, "count", 1)
-        before = max((areas[name] for name in _sources(node)), default=NATIVE * NATIVE)
-        areas[node.id] = before
+        before = _incoming(node, made, picture_size)
+        batch = replace(before, count=max(before.count, _number(node, "count", 1)))
         if "width" in ports and "height" in ports:
-            areas[node.id] = _area(node, before)
-            pixels += areas[node.id] * count
+            batch = _resized(node, batch)
+            pixels += batch.pixels
         if "steps" in ports:
-            steps += _number(node, "steps", 0) * count
+            steps += _number(node, "steps", 0) * batch.count
+        made[node.id] = batch
         longest = max(longest, max(map(len, _texts(node)), default=0))
     return Needs(round(pixels), round(steps), longest)
 
@@ -102,10 +122,28 @@ def _refusal(wrong: list[str]) -> Trouble:
     )
 
 
-def _area(node: BoundNode, before: float) -> float:
-    edge = before**0.5
+def _incoming(node: BoundNode, made: Mapping[str, _Batch], picture_size: PictureSize) -> _Batch:
+    """Return the largest picture of all that comes in, as many times as there are in the largest batch."""
+    batches = [made[name] for name in _sources(node)]
+    for name, port in node.declaration.asset_inputs:
+        binding = node.bindings.get(name)
+        if port.asset is not None and port.asset.kind == PICTURE and isinstance(binding, Literal):
+            size = picture_size(str(binding.value))
+            batches += [_Batch(*size)] if size is not None else []
+    if not batches:
+        return _Batch(NATIVE, NATIVE)
+    largest = max(batches, key=lambda batch: batch.width * batch.height)
+    return replace(largest, count=max(batch.count for batch in batches))
+
+
+def _resized(node: BoundNode, batch: _Batch) -> _Batch:
+    """Return what a node with `width` and `height` makes; a picture may lie on its side, so it may grow."""
+    width, height = _number(node, "width", 0), _number(node, "height", 0)
+    if "resize" in node.declaration.inputs and bool(width) != bool(height):
+        ratio = max(batch.width / batch.height, batch.height / batch.width)
+        width, height = width or height * ratio, height or width * ratio
     scale = _number(node, "scale", 1)
-    return _number(node, "width", edge) * _number(node, "height", edge) * scale * scale
+    return _Batch((width or batch.width) * scale, (height or batch.height) * scale, batch.count)
 
 
 def _number(node: BoundNode, port: str, otherwise: float) -> float:

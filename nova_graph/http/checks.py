@@ -20,9 +20,9 @@ Given = Annotated[Submission, Depends(submission_reader(Submission))]
     openapi_extra=body_schema("Submission"),
     responses=documented(404, 413, 415, 422),
 )
-async def check(owner: Owner, parts: Parts, submission: Given) -> Response:  # noqa: ARG001 - a key is needed
+async def check(owner: Owner, parts: Parts, submission: Given) -> Response:
     """Check a graph; every mistake is told at once, in YAML with its place."""
-    nodes, warnings = await parts.desk.do(lambda: parts.desk.check(submission.given))
+    nodes, warnings = await parts.desk.do(lambda: parts.desk.check(owner, submission.given))
     return answer(CheckView(nodes=nodes, warnings=placed_views(warnings)))
 
 

@@ -23,6 +23,7 @@ from nodes.values import Files
 from nova_graph.cli.ndjson import event_tree
 from nova_graph.http.budget import check_needs, check_size, check_values, check_written
 from nova_graph.http.library import Library
+from nova_graph.http.picture_size import picture_size
 from nova_graph.http.settings import HttpSettings
 from nova_graph.http.uploads import Uploads
 from nova_graph.runtime import Runtime
@@ -88,19 +89,19 @@ class Desk:
         """End the threads."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def check(self, given: Given) -> tuple[int, tuple[Problem, ...]]:
+    def check(self, owner: str, given: Given) -> tuple[int, tuple[Problem, ...]]:
         """Check a graph, with its inputs where some are given; returns how many nodes it has, and warnings.
 
         Raises NovaError, Trouble.
         """
         graph = self._graph(given)
         if given.inputs or all(declared.has_default for declared in graph.inputs.values()):
-            return len(self._bind(graph, given).nodes), graph.warnings
+            return len(self._bind(owner, graph, given).nodes), graph.warnings
         return len(graph.nodes), check(graph, self.runtime.registry, opener=self.library.opener)
 
     def plan(self, owner: str, given: Given) -> Ready:
         """Settle a graph, plan it, and answer it where nothing is left to compute; raises NovaError, Trouble."""
-        bound = self._bind(self._graph(given), given)
+        bound = self._bind(owner, self._graph(given), given)
         services = self._services(owner)
         plan = make_plan(bound, services)
         return Ready(given.name or CUSTOM, bound, plan, _answer(plan, services))
@@ -120,9 +121,10 @@ class Desk:
         check_written(graph, self.settings)
         return graph
 
-    def _bind(self, graph: Graph, given: Given) -> Bound:
+    def _bind(self, owner: str, graph: Graph, given: Given) -> Bound:
         bound = bind(graph, self.runtime.registry, given.inputs, opener=self.library.opener)
-        check_needs(bound, self.settings)
+        assets = self._services(owner).assets
+        check_needs(bound, self.settings, lambda name: picture_size(assets, name))
         return bound
 
     def _services(self, owner: str) -> Services:

@@ -56,9 +56,9 @@ class HttpSettings:
     nodes: int = 5000
     """`NOVA_MAX_NODES`: nodes of a graph, those of its includes counted."""
     pixels: int = 4 * 2048 * 2048
-    """`NOVA_MAX_PIXELS`: width x height x count, added up over the nodes of a graph."""
+    """`NOVA_MAX_PIXELS`: width x height x pictures, added up over the nodes of a graph."""
     steps: int = 1000
-    """`NOVA_MAX_STEPS`: denoising steps x count, added up over the nodes of a graph."""
+    """`NOVA_MAX_STEPS`: denoising steps x pictures, added up over the nodes of a graph."""
     prompt: int = 10_000
     """`NOVA_MAX_PROMPT`: characters of one text in a graph."""
     seconds: int = 3600

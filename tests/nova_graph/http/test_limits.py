@@ -12,6 +12,7 @@ from nodes.library import built_in
 from nova_graph.http.budget import needs_of
 from nova_graph.http.library import read_library
 from tests.nova_graph.http.conftest import KEYS
+from tests.nova_graph.http.pictures import png
 from tests.nova_graph.http.serving import ROOT, Service, adding, is_problem, serving, waiting
 
 SMALL = {"num_inference_steps": 4, "width": 64, "height": 64}
@@ -112,13 +113,17 @@ def test_too_many_requests(tmp_path: Path) -> None:
             assert bob.get("/v1/jobs").status_code == 200
 
 
+def no_picture(_: str) -> None:
+    """Know no picture."""
+
+
 def test_what_the_default_graph_needs() -> None:
     library = read_library(ROOT / "graphs")
     inputs: dict[str, Any] = {"steps": 10, "count": 2, "width": 512, "height": 256, "prompt": "x" * 99, "negative": ""}
     bound = bind(library.graph("default"), built_in(), inputs, opener=library.opener)
-    needs = needs_of(bound)
+    needs = needs_of(bound, no_picture)
     assert (needs.pixels, needs.longest) == (2 * 512 * 256, 99)
-    assert needs.steps == 10 * 2 + 10
+    assert needs.steps == 10 * 2 + 10 * 2
 
 
 def test_sizes_add_up_along_the_wires() -> None:
@@ -131,4 +136,52 @@ def test_sizes_add_up_along_the_wires() -> None:
         },
         "outputs": {"image": "$wider.image"},
     }
-    assert needs_of(bind(parse(tree), built_in())).pixels == 800 * 600 + 1600 * 1200 + 1600 * 1200
+    assert needs_of(bind(parse(tree), built_in()), no_picture).pixels == 800 * 600 + 1600 * 1200 + 1600 * 1200
+
+
+def test_batches_are_followed_along_the_wires() -> None:
+    tree: dict[str, Any] = {
+        "nova": 1,
+        "nodes": {
+            "load": {"type": "CheckpointLoader"},
+            "text": {"type": "Encoder", "inputs": {"text_encoders": "$load.text_encoders", "prompt": "x"}},
+            "draw": {
+                "type": "Sampler",
+                "inputs": {"model": "$load.model", "conditioning": "$text.conditioning"}
+                | {"count": 64, "width": 64, "height": 64, "steps": 1},
+            },
+            "seen": {"type": "Decode", "inputs": {"vae": "$load.vae", "latents": "$draw.latents"}},
+            "huge": {"type": "ResizeImage", "inputs": {"image": "$seen.image", "width": 4000, "height": 4000}},
+        },
+        "outputs": {"image": "$huge.image"},
+    }
+    needs = needs_of(bind(parse(tree), built_in()), no_picture)
+    assert needs.pixels == 64 * (64 * 64 + 4000 * 4000)
+    assert needs.steps == 64
+
+
+def test_a_side_that_is_left_out_follows_the_picture() -> None:
+    tree: dict[str, Any] = {
+        "nova": 1,
+        "nodes": {"load": {"type": "LoadImage", "inputs": {"picture": "x", "width": 800}}},
+        "outputs": {"image": "$load.image"},
+    }
+    bound = bind(parse(tree), built_in())
+    assert needs_of(bound, lambda _: (100, 1000)).pixels == 800 * 8000
+    assert needs_of(bound, lambda _: (1000, 100)).pixels == 800 * 8000
+
+
+def test_a_picture_that_was_sent_in_counts_with_its_size(alice: httpx.Client) -> None:
+    name = alice.post("/v1/files", content=png(100, 100), headers={"Content-Type": "image/png"}).json()["name"]
+    nodes: dict[str, Any] = {
+        "load": {"type": "LoadImage", "inputs": {"picture": name}},
+        "large": {"type": "ResizeImage", "inputs": {"image": "$load.image", "scale": 8.0}},
+    }
+    tree: dict[str, Any] = {"nova": 1, "nodes": nodes, "outputs": {"image": "$large.image"}}
+    assert alice.post("/v1/check", json={"graph": tree}).status_code == 200
+    nodes["larger"] = {"type": "ResizeImage", "inputs": {"image": "$large.image", "scale": 2.0}}
+    for path in ("/v1/check", "/v1/jobs"):
+        answer = alice.post(path, json={"graph": tree})
+        assert is_problem(answer, 422)
+        assert "here it is 3,210,000" in answer.json()["problems"][0]["message"]
+    alice.delete(f"/v1/files/{name}")
