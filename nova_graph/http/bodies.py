@@ -11,7 +11,9 @@ from starlette.requests import ClientDisconnect
 
 from engine.values import Json
 from nova_graph.http.desk import Desk, Given
+from nova_graph.http.limits import Take
 from nova_graph.http.problems import INPUT, PlacedView, Trouble, trouble_of_validation
+from nova_graph.http.shared import Owner, Parts, Shared
 
 JSON: Final = "application/json"
 YAML: Final = "application/yaml"
@@ -59,8 +61,11 @@ class JobSubmission(Submission):
 Model = TypeVar("Model", bound=Submission)
 
 
-async def read_bytes(request: Request, limit: int) -> bytes:
-    """Read a body; raises Trouble as soon as it is too long, whatever its length was said to be."""
+async def read_bytes(request: Request, limit: int, take: Take) -> bytes:
+    """Read a body; raises Trouble as soon as it is too long, whatever its length was said to be.
+
+    `take` is told of each piece before it is kept; see `Limits.body`.
+    """
     said = request.headers.get("content-length", "")
     if said.isdecimal() and int(said[:20]) > limit:
         raise _too_long(limit)
@@ -71,6 +76,7 @@ async def read_bytes(request: Request, limit: int) -> bytes:
             size += len(part)
             if size > limit:
                 raise _too_long(limit)
+            take(len(part))
             parts.append(part)
     except ClientDisconnect:
         raise Trouble(400, "The body ended early.") from None
@@ -82,25 +88,25 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def submission_reader(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
+def submission_reader(model: type[Model]) -> Callable[[Request, str, Shared], Awaitable[Model]]:
     """Return a dependency that reads a submission, from JSON or from plain YAML."""
 
-    async def read(request: Request) -> Model:
-        shared = request.app.state.shared
-        return await read_submission(request, model, shared.desk, shared.settings.body)
+    async def read(request: Request, owner: Owner, parts: Parts) -> Model:
+        with parts.limits.body(owner) as take:
+            return await read_submission(request, model, parts, take)
 
     return read
 
 
-async def read_submission(request: Request, model: type[Model], desk: Desk, limit: int) -> Model:
+async def read_submission(request: Request, model: type[Model], parts: Shared, take: Take) -> Model:
     """Read a submission; raises Trouble."""
     kind = media_type(request)
     if kind not in (JSON, YAML):
         raise wrong_media_type(JSON, YAML)
-    data = await read_bytes(request, limit)
+    data = await read_bytes(request, parts.settings.body, take)
     if kind == YAML:
         return model(yaml=_text(data))
-    return await parse_json(data, model, desk)
+    return await parse_json(data, model, parts.desk)
 
 
 Any_ = TypeVar("Any_", bound=BaseModel)

@@ -33,9 +33,10 @@ async def send_file(request: Request, owner: Owner, parts: Parts) -> Response:
     """Send in a PNG, JPEG or WebP picture as the body; graphs then name it as the answer says, for seven days."""
     if media_type(request) not in PICTURES:
         raise wrong_media_type(*PICTURES)
-    data = await read_bytes(request, parts.settings.upload)
     most = parts.settings.upload_pixels
-    upload, size = await parts.desk.do(lambda: keep_picture(parts.uploads, owner, data, most))
+    with parts.limits.body(owner) as take:
+        data = await read_bytes(request, parts.settings.upload, take)
+        upload, size = await parts.desk.do(lambda: keep_picture(parts.uploads, owner, data, most))
     return answer(file_view(upload, size), 201)
 
 

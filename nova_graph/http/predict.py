@@ -66,8 +66,9 @@ async def predict(request: Request, owner: Owner, parts: Parts) -> Response:
     """Draw pictures and wait for them, up to two minutes."""
     if media_type(request) != JSON:
         raise wrong_media_type(JSON)
-    data = await read_bytes(request, parts.settings.body)
-    fields = (await parse_json(data, Fields, parts.desk)).root
+    with parts.limits.body(owner) as take:
+        data = await read_bytes(request, parts.settings.body, take)
+        fields = (await parse_json(data, Fields, parts.desk)).root
     inputs = graph_inputs(fields, face=parts.settings.face)
     ready = await parts.desk.do(lambda: parts.desk.plan(owner, Given(name=DEFAULT, inputs=inputs)))
     job = await hand_in(parts, owner, ready)

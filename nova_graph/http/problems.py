@@ -74,9 +74,10 @@ class Trouble(Exception):
         self.headers = headers
 
 
-def too_many(detail: str, retry_after: float, *, hint: str = "") -> Trouble:
-    """Return the trouble of somebody who asks for too much at a time."""
-    return Trouble(429, detail, kind=LIMIT, hint=hint, headers={"Retry-After": str(max(1, round(retry_after)))})
+def too_many(detail: str, retry_after: float, *, close: bool = False) -> Trouble:
+    """Return the trouble of somebody who asks for too much at a time; `close` the connection where more would come."""
+    headers = {"Retry-After": str(max(1, round(retry_after)))}
+    return Trouble(429, detail, kind=LIMIT, headers={**headers, "Connection": "close"} if close else headers)
 
 
 def render(trouble: Trouble) -> Response:

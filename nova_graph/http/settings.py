@@ -47,6 +47,10 @@ class HttpSettings:
     """`NOVA_JOBS_PER_KEY`: jobs per key that may be queued or running."""
     body: int = 8 << 20
     """`NOVA_MAX_BODY`: the largest body of a request, pictures aside."""
+    bodies: int = 256 << 20
+    """`NOVA_BODIES`: bytes of bodies, pictures included, that are held in memory at the same time."""
+    own_bodies: int = 64 << 20
+    """`NOVA_BODIES_PER_KEY`: how many of these one key may have."""
     upload: int = 32 << 20
     """`NOVA_MAX_UPLOAD`: the largest picture."""
     upload_pixels: int = 4096 * 4096
@@ -105,6 +109,8 @@ def read_http_settings(environ: Mapping[str, str] | None = None) -> HttpSettings
         waits=count("NOVA_OPEN_REQUESTS", usual.waits),
         jobs=count("NOVA_JOBS_PER_KEY", usual.jobs),
         body=count("NOVA_MAX_BODY", usual.body),
+        bodies=count("NOVA_BODIES", usual.bodies),
+        own_bodies=count("NOVA_BODIES_PER_KEY", usual.own_bodies),
         upload=count("NOVA_MAX_UPLOAD", usual.upload),
         upload_pixels=count("NOVA_MAX_UPLOAD_PIXELS", usual.upload_pixels),
         uploads=count("NOVA_UPLOADS_PER_KEY", usual.uploads),

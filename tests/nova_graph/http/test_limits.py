@@ -1,5 +1,8 @@
 """How much one may ask for."""
 
+import contextlib
+import select
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from tests.nova_graph.http.conftest import KEYS
 from tests.nova_graph.http.pictures import png
 from tests.nova_graph.http.serving import ROOT, Service, adding, is_problem, serving, waiting
 
+PNG = {"Content-Type": "image/png"}
 SMALL = {"num_inference_steps": 4, "width": 64, "height": 64}
 
 
@@ -99,6 +103,20 @@ def test_too_many_open_requests(keyed: Service, alice: httpx.Client, bob: httpx.
         for thread in following:
             thread.join(30)
     assert alice.get(job["status_url"], params={"wait": 30}).json()["state"] == "cancelled"
+
+
+def test_too_much_that_is_being_sent_in(service: Service, client: httpx.Client) -> None:
+    head = b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 33554432\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(socket.create_connection(("127.0.0.1", service.port), 30)) for _ in range(3)]
+        for peer in peers:
+            with contextlib.suppress(ConnectionError):
+                peer.sendall(head + bytes(30_000_000))
+        answered, _, _ = select.select(peers, [], [], 30)
+        assert answered[0].recv(65536).startswith(b"HTTP/1.1 429 ")
+    while (answer := client.post("/v1/files", content=bytes(30_000_000), headers=PNG)).status_code == 429:
+        pass
+    assert is_problem(answer, 422)
 
 
 def test_too_many_requests(tmp_path: Path) -> None:
