@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal as OneOf
 
@@ -38,9 +39,10 @@ def execute(
 ) -> Outcome:
     """Run a plan and return its outputs.
 
-    `on_event` is called from whichever thread has something to report, one call at a time. `previews` asks nodes for
-    small pictures of their progress. `began` is the `time.perf_counter()` from which events count their seconds.
-    Raises NodeError for the first node that fails, and Cancelled when `cancel` was set; what had finished stays cached.
+    `on_event` is called from whichever thread has something to report, one call at a time; what it raises stops the
+    run and is raised from here as it is, and it is not called again. `previews` asks nodes for small pictures of their
+    progress. `began` is the `time.perf_counter()` from which events count their seconds. Raises NodeError for the first
+    node that fails, and Cancelled when `cancel` was set; what had finished stays cached.
     """
     return _Execution(plan, services, on_event, cancel or Cancel(), previews, began or time.perf_counter()).run()
 
@@ -68,6 +70,8 @@ class _Execution:
         self._previews = previews
         self._began = began
         self._event_lock = threading.Lock()
+        self._is_unheard = False
+        """The listener has failed."""
         self._changed = threading.Condition()
         self._ready: deque[Step] = deque()
         self._ready_for_device: deque[Step] = deque()
@@ -131,7 +135,8 @@ class _Execution:
     def _conclude(self) -> Outcome:
         if self._error is not None:
             cancelled = isinstance(self._error, Cancelled | KeyboardInterrupt)
-            self._finish_with("cancelled" if cancelled else "failed")
+            with suppress(Exception):
+                self._finish_with("cancelled" if cancelled else "failed")
             raise self._error
         values = self._values
         outputs = {name: output_of(reference, values) for name, reference in self._plan.bound.outputs.items()}
@@ -298,7 +303,7 @@ class _Execution:
 
     def _fail(self, step: Step, error: BaseException) -> None:
         asked = isinstance(error, Cancelled) and self._is_stopping()
-        if asked or not isinstance(error, Exception):
+        if asked or error is self._error or not isinstance(error, Exception):
             self._stop(error)
             return
         failure = NodeError(step.id, step.type, error, step.node.span)
@@ -313,7 +318,14 @@ class _Execution:
 
     def _emit(self, event: AnyEvent) -> None:
         with self._event_lock:
-            self._on_event(event)
+            if self._is_unheard:
+                return
+            try:
+                self._on_event(event)
+            except Exception as error:
+                self._is_unheard = not isinstance(error, Cancelled)
+                self._stop(error)
+                raise
 
     def _say(self, step: Step, text: str) -> None:
         self._emit(Warned(seconds=self._now(), node=step.id, type=step.type, text=text))

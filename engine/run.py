@@ -3,7 +3,7 @@
 import time
 
 from engine.assets import Report
-from engine.errors import AssetError
+from engine.errors import AssetError, Cancelled
 from engine.events import Fetching
 from engine.execute import OnEvent, Outcome, execute
 from engine.plan import Pending, Plan, make_plan, placed
@@ -29,21 +29,24 @@ def run_plan(
 
 def _fetch(pending: Pending, services: Services, on_event: OnEvent, cancel: Cancel, began: float) -> None:
     node = pending.node
+    unheard: list[Exception] = []
 
     def report(done: int, total: int | None, what: str) -> None:
-        on_event(
-            Fetching(
-                seconds=time.perf_counter() - began,
-                node=node.id,
-                type=node.declaration.name,
-                done=done,
-                total=total,
-                what=what,
-            )
-        )
+        seconds = time.perf_counter() - began
+        event = Fetching(seconds=seconds, node=node.id, type=node.declaration.name, done=done, total=total, what=what)
+        try:
+            on_event(event)
+        except Exception as error:
+            unheard.append(error)
+            raise Cancelled from error
         cancel.check()
 
-    _fetch_placed(pending, services, report)
+    try:
+        _fetch_placed(pending, services, report)
+    except Cancelled:
+        if unheard:  # the listener's own error, which downloads would take for one of theirs
+            raise unheard[0] from None
+        raise
 
 
 def _fetch_placed(pending: Pending, services: Services, report: Report) -> None:

@@ -51,6 +51,7 @@ def _print_inputs(given: "Given") -> None:
 
 def open_lines(previews: bool) -> "Lines":
     """Return what writes events to standard output as NDJSON."""
-    from nova_graph.cli.ndjson import Lines, to_stream
+    from nova_graph.cli.ndjson import Lines
+    from nova_graph.cli.printing import Printer
 
-    return Lines(to_stream(), previews)
+    return Lines(Printer().write, previews)

@@ -6,13 +6,17 @@ from engine.errors import AssetError, Cancelled, GraphErrors, NodeError, NovaErr
 
 OK: Final = 0
 FAILED: Final = 1
-"""A node failed, or a picture could not be made again as it was."""
+"""A node failed, a picture could not be made again as it was, or nobody could take what was printed."""
 USAGE: Final = 2
 """The graph or the command was wrong; nothing was run."""
 ASSET: Final = 3
 """Weights, a picture or a detector were missing, refused, or could not be downloaded."""
 CANCELLED: Final = 130
 """The user pressed Ctrl-C."""
+
+
+class OutputLost(NovaError):
+    """What was printed could not be written."""
 
 
 class UsageError(NovaError):

@@ -1,5 +1,6 @@
 """Errors as text, and the exit code that belongs to them."""
 
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,9 @@ from dataclasses import dataclass
 
 from engine.errors import Cancelled, NovaError
 from nova_graph.cli.exits import FAILED, OK, exit_code
+from nova_graph.cli.printing import Printer, silence
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass
@@ -25,15 +29,21 @@ def reporting(*, traceback: bool, on_error: Callable[[BaseException, int], None]
     outcome = Outcome()
     try:
         yield outcome
+        Printer(sys.stdout).write("")
     except (NovaError, KeyboardInterrupt) as error:
         outcome.code = exit_code(error)
         _print(str(error) or Cancelled().message, traceback=traceback)
         if on_error is not None:
             on_error(error, outcome.code)
     except BrokenPipeError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a fault of ours
         outcome.code = FAILED
+        silence(sys.stdout)
+    except Exception as error:  # noqa: BLE001 - the last door: whatever else comes here is a fault of ours
+        outcome.code = FAILED
+        if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+            _print(f"the output cannot be written: {error.strerror}", traceback=traceback)
+            silence(sys.stdout)
+            return
         _print(f"this is a fault in nova-graph: {type(error).__name__}: {error}", traceback=traceback)
         if not traceback:
             _print("Run it again with --traceback, or NOVA_DEBUG=1, to see where.", traceback=False)

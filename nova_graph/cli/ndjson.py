@@ -2,11 +2,9 @@
 
 import base64
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import TextIO
 
 from engine.events import AnyEvent, Done
 from engine.values import Json
@@ -61,16 +59,6 @@ def picture_tree(saved: Saved) -> dict[str, Json]:
 def line(tree: dict[str, Json]) -> str:
     """Return a JSON tree as one line of ASCII."""
     return json.dumps(tree, allow_nan=False, separators=(", ", ": ")) + "\n"
-
-
-def to_stream(stream: TextIO = sys.stdout) -> Callable[[str], None]:
-    """Return a writer that flushes after every line, so that a reader at the other end of a pipe sees it at once."""
-
-    def write(text: str) -> None:
-        stream.write(text)
-        stream.flush()
-
-    return write
 
 
 @lru_cache(maxsize=64)

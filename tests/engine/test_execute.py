@@ -7,7 +7,7 @@ import pytest
 
 from engine.cache import Cache
 from engine.errors import Cancelled, NodeError
-from engine.events import AnyEvent, Cached, Done, Failed, Planned, Progress, Warned
+from engine.events import AnyEvent, Cached, Done, Failed, Finished, Planned, Progress, Started, Warned
 from engine.execute import execute
 from engine.memory import Memory
 from engine.plan import make_plan
@@ -197,6 +197,36 @@ def test_an_interrupt_from_the_keyboard_is_passed_on_and_ends_the_run() -> None:
         execute(make_plan(bound, within), within, on_event=press)
     assert isinstance(events[-1], Done)
     assert events[-1].outcome == "cancelled"
+
+
+@pytest.mark.parametrize("kind", [Planned, Started, Progress, Finished, Done])
+def test_what_a_listener_raises_ends_the_run_as_it_is(kind: type[AnyEvent]) -> None:
+    nodes: dict[str, tuple[str, dict[str, object]]] = {f"s{i}": ("Steps", {"total": 3 + i}) for i in range(8)}
+    bound = graph(NODES, nodes, {name: f"${name}.value" for name in nodes})
+    within = services()
+    heard: list[AnyEvent] = []
+
+    def hear(event: AnyEvent) -> None:
+        heard.append(event)
+        if isinstance(event, kind):
+            raise BrokenPipeError("nobody reads this")
+
+    with pytest.raises(BrokenPipeError, match="nobody reads this"):
+        execute(make_plan(bound, within), within, on_event=hear)
+    assert [isinstance(event, kind) for event in heard].count(True) == 1
+    assert isinstance(heard[-1], kind)
+
+
+def test_a_listener_that_fails_at_the_end_does_not_hide_why_a_node_failed() -> None:
+    bound = graph(NODES, {"a": ("Fail", {})}, {"a": "$a.value"})
+    within = services()
+
+    def hear(event: AnyEvent) -> None:
+        if isinstance(event, Done):
+            raise BrokenPipeError
+
+    with pytest.raises(NodeError):
+        execute(make_plan(bound, within), within, on_event=hear)
 
 
 def test_a_consumer_cannot_change_what_is_cached() -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 
-from tests.nova_graph.command import PAINTING, ROOT, Command, events
+from tests.nova_graph.command import PAINTING, PROGRAM, ROOT, Command, events
 
 
 @pytest.fixture
@@ -50,6 +50,38 @@ def test_json_tells_every_step_and_carries_previews_if_asked(command: Command) -
     assert [each["event"] for each in told] == ["planned", "started", *["progress"] * 3, "finished", "done"]
     assert told[2] == {**told[2], "node": "w", "type": "Wait", "step": 1, "total": 3, "preview": "c21hbGw="}
     assert told[-1]["pictures"] == []
+
+
+def test_a_reader_that_goes_away_ends_the_run_quietly(command: Command) -> None:
+    nodes = "\n".join(f"  w{i}: {{type: Wait, inputs: {{steps: {500 + i}}}}}" for i in range(4))
+    outputs = ", ".join(f"n{i}: $w{i}.value" for i in range(4))
+    graph = command.write(f"nova: 1\nnodes:\n{nodes}\noutputs: {{{outputs}}}\n")
+    process = command.begin("run", graph, "--json", "--no-cache")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert json.loads(process.stdout.readline())["event"] == "planned"
+    process.stdout.close()
+    with process.stderr as errors:
+        assert errors.read() == ""
+    assert process.wait() == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+@pytest.mark.parametrize("words", [["run", "graph.yaml", "--json"], ["plan", "graph.yaml"], ["nodes"], ["schema"]])
+def test_a_full_disk_is_one_line(command: Command, words: list[str]) -> None:
+    command.write(PAINTING)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [PROGRAM, *words],
+            cwd=command.folder,
+            env=command.environ,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.stderr == "the output cannot be written: No space left on device\n"
+    assert done.returncode == 1
 
 
 def test_a_plan_says_why(command: Command) -> None:
