@@ -44,3 +44,11 @@ class Context(Protocol):
     def warn(self, text: str) -> None:
         """Tell the user something that does not stop the run."""
         ...
+
+    def make_room(self) -> None:
+        """Forget the live objects that nobody uses, where the device has too little memory."""
+        ...
+
+    def makeshift(self, text: str) -> None:
+        """Warn that the outputs are not quite what the inputs ask for; they, and what follows, are not cached."""
+        ...

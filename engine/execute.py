@@ -83,6 +83,8 @@ class _Execution:
         self._is_over = False
         self._error: BaseException | None = None
         self._took: dict[str, float] = {}
+        self._makeshift: set[str] = set()
+        """Nodes whose outputs are not quite what their keys stand for, and what follows from them."""
         self._wire()
 
     def _wire(self) -> None:
@@ -230,7 +232,7 @@ class _Execution:
             began = time.perf_counter()
             output = self._compute(step)
             took = time.perf_counter() - began
-            if step.key is not None:
+            if step.key is not None and step.id not in self._makeshift:
                 self._services.cache.put(step.key, output, stored=step.node.declaration.stored, about=step.type)
             self._emit(Finished(seconds=self._now(), node=step.id, type=step.type, took=took))
         except BaseException as error:  # noqa: BLE001 - whatever a node raises stops the run in an orderly way
@@ -249,6 +251,8 @@ class _Execution:
                 output = node.run(context)
         else:
             output = node.run(context)
+        if context.is_makeshift or not self._makeshift.isdisjoint(step.needs):
+            self._makeshift.update((step.id, *self._twins.get(step.id, ())))
         for port, _ in declaration.asset_inputs:
             self._check_asset(step.id, port)
         if not isinstance(output, declaration.output_class):

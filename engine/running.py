@@ -22,7 +22,7 @@ Show = Callable[[Step, int, int, bytes | None], None]
 class RunContext:
     """The engine's `Context`: what a node may use while it runs."""
 
-    __slots__ = ("_is_stopping", "_plan", "_previews", "_say", "_services", "_show", "_step")
+    __slots__ = ("_is_stopping", "_plan", "_previews", "_say", "_services", "_show", "_step", "is_makeshift")
 
     def __init__(
         self,
@@ -42,6 +42,8 @@ class RunContext:
         self._say = say
         self._show = show
         self._previews = previews
+        self.is_makeshift = False
+        """Whether the node said that its outputs are not quite what its key stands for."""
 
     @property
     def environment(self) -> Environment:
@@ -87,3 +89,12 @@ class RunContext:
     def warn(self, text: str) -> None:
         """Tell the user something that does not stop the run."""
         self._say(self._step, text)
+
+    def make_room(self) -> None:
+        """Forget the live objects that nobody uses."""
+        self._services.pool.clear()
+
+    def makeshift(self, text: str) -> None:
+        """Warn, and keep the outputs out of the cache."""
+        self.is_makeshift = True
+        self.warn(f"{text}; not cached")

@@ -23,6 +23,10 @@ class Pool(Protocol):
         """Lend the live object of a handle, loading it at the first use."""
         ...
 
+    def clear(self) -> int:
+        """Forget every live object that is not in use, and return how many bytes that were."""
+        ...
+
 
 class NoPool:
     """The pool of a run without models."""
@@ -30,6 +34,10 @@ class NoPool:
     def resident(self, handle: Handle[Live], warn: Callable[[str], None]) -> AbstractContextManager[Live]:
         """Refuse: there is nothing to lend."""
         raise AssetMissing(f"{type(handle).__name__} cannot be loaded: this run has no model pool")
+
+    def clear(self) -> int:
+        """Forget nothing: there is nothing."""
+        return 0
 
 
 class NoAssets:

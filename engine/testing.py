@@ -35,6 +35,7 @@ class QuietContext:
         self.environment = environment or Environment()
         self.provenance = provenance
         self.warnings: list[str] = []
+        self.is_makeshift = False
         self.steps: list[tuple[int, int]] = []
         self.previews: list[bytes] = []
         self._assets = assets or {}
@@ -65,4 +66,13 @@ class QuietContext:
 
     def warn(self, text: str) -> None:
         """Remember a warning."""
+        self.warnings.append(text)
+
+    def make_room(self) -> None:
+        """Make the given pool forget what is not in use."""
+        self._pool.clear()
+
+    def makeshift(self, text: str) -> None:
+        """Remember a warning, and that the outputs are a makeshift."""
+        self.is_makeshift = True
         self.warnings.append(text)

@@ -18,8 +18,9 @@ class Decoded(Output):
 class Decode(Node[Decoded]):
     """Decode latents into an image.
 
-    Set `tile` when the decoder does not fit in memory beside the sampler's model; where it does not fit anyway, tiles
-    are tried by themselves. Pictures of a batch are decoded one at a time.
+    Where a picture does not fit into memory, models that are not in use are forgotten, then tiles are tried; a picture
+    that was made of tiles without your asking is not cached, since it can be told from a whole one. Set `tile` to have
+    tiles at once. Pictures of a batch are decoded one at a time.
     """
 
     version: ClassVar[int] = 1
@@ -34,4 +35,4 @@ class Decode(Node[Decoded]):
         from nodes.sdxl.vae import decode
 
         with ctx.resident(self.vae) as vae:
-            return Decoded(image=decode(vae, self.latents, tile=self.tile, warn=ctx.warn, check=ctx.check))
+            return Decoded(image=decode(vae, self.latents, tile=self.tile, host=ctx))

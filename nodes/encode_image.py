@@ -33,4 +33,4 @@ class EncodeImage(Node[Encoded]):
         from nodes.sdxl.vae import encode
 
         with ctx.resident(self.vae) as vae:
-            return Encoded(latents=encode(vae, self.image, tile=self.tile, warn=ctx.warn, check=ctx.check))
+            return Encoded(latents=encode(vae, self.image, tile=self.tile, host=ctx))

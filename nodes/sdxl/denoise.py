@@ -17,6 +17,7 @@ from nodes.sdxl.model import LiveModel
 from nodes.sdxl.pag import Perturbation, perturbed
 from nodes.sdxl.preview import preview
 from nodes.sdxl.request import DenoiseRequest, MicroConditioning, seeds_from, steps_to_run
+from nodes.sdxl.room import MakesRoom, with_room
 from nodes.values import Latents
 
 HALF = 0.5
@@ -25,15 +26,11 @@ HALF = 0.5
 __all__ = ["DenoiseRequest", "MicroConditioning", "Watch", "denoise", "seeds_from", "steps_to_run"]
 
 
-class Watch(Protocol):
+class Watch(MakesRoom, Protocol):
     """Who follows the loop; a node's context is one."""
 
     def progress(self, step: int, total: int, *, preview: Callable[[], bytes] | None = None) -> None:
         """Take note of `step` of `total`; may raise Cancelled."""
-        ...
-
-    def check(self) -> None:
-        """Raise Cancelled if the loop should stop."""
         ...
 
 
@@ -42,13 +39,14 @@ def denoise(live: LiveModel, request: DenoiseRequest, watch: Watch) -> Latents:
 
     Returns `samples` F32 [pictures, 4, height/8, width/8] with the request's seeds. A picture depends on its seed, not
     on its neighbours: bit for bit with `micro_batch` 1, up to rounding otherwise.
-    Raises NovaError where latents stop being numbers, and whatever `watch` raises, between two steps.
+    Raises NovaError where latents stop being numbers or memory is short even without idle models, and whatever `watch`
+    raises, between two steps.
     """
     with live.lock, torch.inference_mode(), _perturbed(live, request) as perturbation:
         loop = _Loop(live, request, watch, Guide(live.unet, request, perturbation))
         pictures = range(len(request.seeds))
         size = request.micro_batch
-        drawn = [loop.draw(pictures[first : first + size]) for first in pictures[::size]]
+        drawn = [loop.draw_with_room(pictures[first : first + size]) for first in pictures[::size]]
         return Latents(from_tensor(torch.cat(drawn)), request.seeds)
 
 
@@ -83,9 +81,16 @@ class _Loop:
         self._steps = steps_to_run(request.steps, request.denoise)
         self._done = 0
 
+    def draw_with_room(self, pictures: range) -> torch.Tensor:
+        """Draw some pictures, from their beginning once more where the device has too little memory for them."""
+        width, height = self._request.size
+        many = "a picture" if len(pictures) == 1 else f"{len(pictures)} pictures at once"
+        return with_room(lambda: self.draw(pictures), self._watch, f"drawing {many} of {width}x{height}")
+
     def draw(self, pictures: range) -> torch.Tensor:
         """Return the latents of some pictures of the batch, drawn at once."""
         request = self._request
+        self._done = pictures.start * self._steps
         course = Course(request.sampler, request.schedule, request.steps, self._steps, self._config, self._device)
         generators = [torch.Generator("cpu").manual_seed(request.seeds[picture]) for picture in pictures]
         noise = torch.cat([torch.randn(1, *request.latent_shape, generator=own) for own in generators])

@@ -9,6 +9,7 @@ from nodes.samplers import SamplerName, ScheduleName
 from nodes.sdxl.denoise import DenoiseRequest, Watch, denoise
 from nodes.sdxl.mask import Pixels
 from nodes.sdxl.model import LiveModel
+from nodes.sdxl.room import Host
 from nodes.sdxl.vae import LiveVae, decode, encode
 from nodes.values import Array, Conditioning, Guidance, Image, Mask
 
@@ -43,6 +44,10 @@ class Turns:
         """Raise Cancelled if the caller asked to stop."""
         self._watch.check()
 
+    def make_room(self) -> None:
+        """Forget the models that are not in use."""
+        self._watch.make_room()
+
     def next(self) -> None:
         """Go on to the next run."""
         self._done += 1
@@ -50,13 +55,13 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class Redrawer:
-    """Draws crops anew with a loaded model, reporting steps to `turns` and what goes wrong to `warn`."""
+    """Draws crops anew with a loaded model, reporting steps to `turns` and what goes wrong to `host`."""
 
     model: LiveModel
     vae: LiveVae
     drawing: Drawing
     turns: Turns
-    warn: Callable[[str], None]
+    host: Host
 
     def __call__(self, pixels: Pixels, mask: Mask, seed: int) -> Pixels:
         """Return a crop [height, width, 3], edges in multiples of 8, with what the mask names drawn anew."""
@@ -74,9 +79,9 @@ class Redrawer:
             sampler=drawing.sampler,
             schedule=drawing.schedule,
             denoise=drawing.denoise,
-            latents=encode(self.vae, crop, warn=self.warn),
+            latents=encode(self.vae, crop, host=self.host),
             mask=mask,
         )
-        drawn = decode(self.vae, denoise(self.model, request, self.turns), warn=self.warn)
+        drawn = decode(self.vae, denoise(self.model, request, self.turns), host=self.host)
         self.turns.next()
         return np.frombuffer(drawn.pixels.data, np.uint8).reshape(pixels.shape)

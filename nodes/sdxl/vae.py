@@ -17,23 +17,15 @@ from nodes.sdxl.devices import device_of, dtype_of
 from nodes.sdxl.header import Header, read_header
 from nodes.sdxl.layout import Place, vae_places
 from nodes.sdxl.request import whole_cells
+from nodes.sdxl.room import Alone, Host, with_room
 from nodes.sdxl.weights import empty, fill, open_weights
 from nodes.values import Image, Latents, Vae
 
 FALLBACK_TILE = 512
 """Tile edge in pixels when a whole picture did not fit into the device's memory."""
 
-Warn = Callable[[str], None]
-Check = Callable[[], None]
 Use = Callable[[AutoencoderKL], torch.Tensor]
-
-
-def _quiet(_text: str) -> None:
-    """Tell nobody."""
-
-
-def _go_on() -> None:
-    """Never cancel."""
+_ALONE = Alone()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +65,13 @@ def vae_dtype(environment: Environment, *, half: bool) -> torch.dtype:
     return dtype if half or dtype == torch.bfloat16 else torch.float32
 
 
-def decode(
-    live: LiveVae, latents: Latents, *, tile: int | None = None, warn: Warn = _quiet, check: Check = _go_on
-) -> Image:
+def decode(live: LiveVae, latents: Latents, *, tile: int | None = None, host: Host = _ALONE) -> Image:
     """Decode latents [batch, 4, height/8, width/8] into pictures, one at a time, so that a batch equals its pictures.
 
-    `tile` is the tile edge in pixels. A picture that does not fit into memory is decoded again in tiles, and one that
-    is not finite in half precision again in float32; both are told to `warn`. `check` is called before each picture
-    and may raise Cancelled. Raises NovaError where the latents themselves are not finite.
+    `tile` is the tile edge in pixels. A picture that does not fit into memory is decoded again without idle models,
+    then in tiles, which is a makeshift, since it can be told from a whole one; and one that is not finite in half
+    precision again in float32. `host` is asked before each picture whether to go on.
+    Raises NovaError where the latents themselves are not finite, or not even tiles fit.
     """
     rows = to_tensor(latents.samples, live.vae.device)
     if not torch.isfinite(rows).all():
@@ -91,25 +82,23 @@ def decode(
     pictures = []
     with torch.inference_mode():
         for row in rows:
-            check()
-            pictures.append(_decoded(live.vae, row[None], tile, warn))
+            host.check()
+            pictures.append(_decoded(live.vae, row[None], tile, host))
     return tensor_to_image(torch.cat(pictures), latents.seeds)
 
 
-def encode(
-    live: LiveVae, image: Image, *, tile: int | None = None, warn: Warn = _quiet, check: Check = _go_on
-) -> Latents:
+def encode(live: LiveVae, image: Image, *, tile: int | None = None, host: Host = _ALONE) -> Latents:
     """Encode pictures into latents [batch, 4, height/8, width/8], one at a time and without chance.
 
     The latents are the mode of the posterior. Edges that are no multiples of 8 pixels are cut evenly, as ComfyUI does;
-    raises NovaError where nothing is left. `tile`, `warn` and `check` as in `decode`.
+    raises NovaError where nothing is left. `tile` and `host` as in `decode`.
     """
     pictures = _whole_cells(image_to_tensor(image, live.vae.device, torch.float32), live.shrink)
     rows = []
     with torch.inference_mode():
         for picture in pictures:
-            check()
-            rows.append(_encoded(live.vae, picture[None], tile, warn))
+            host.check()
+            rows.append(_encoded(live.vae, picture[None], tile, host))
     return Latents(from_tensor(torch.cat(rows)), image.seeds)
 
 
@@ -120,50 +109,49 @@ def _whole_cells(pictures: torch.Tensor, cell: int) -> torch.Tensor:
     return pictures[..., whole_cells(height, cell), whole_cells(width, cell)]
 
 
-def _decoded(vae: AutoencoderKL, row: torch.Tensor, tile: int | None, warn: Warn) -> torch.Tensor:
+def _decoded(vae: AutoencoderKL, row: torch.Tensor, tile: int | None, host: Host) -> torch.Tensor:
     """Return one picture [1, 3, height, width], finite."""
 
     def use(own: AutoencoderKL) -> torch.Tensor:
         picture: torch.Tensor = own.decode(row.to(own.dtype) / float(own.config.scaling_factor), return_dict=False)[0]
         return picture
 
-    return _finite(vae, use, tile, warn, "decoded picture")
+    return _finite(vae, use, tile, host, "the decoded picture")
 
 
-def _encoded(vae: AutoencoderKL, picture: torch.Tensor, tile: int | None, warn: Warn) -> torch.Tensor:
+def _encoded(vae: AutoencoderKL, picture: torch.Tensor, tile: int | None, host: Host) -> torch.Tensor:
     """Return one posterior mode [1, 4, height/8, width/8], scaled and finite."""
 
     def use(own: AutoencoderKL) -> torch.Tensor:
         mode: torch.Tensor = own.encode(picture.to(own.dtype)).latent_dist.mode()
         return mode * float(own.config.scaling_factor)
 
-    return _finite(vae, use, tile, warn, "encoded picture")
+    return _finite(vae, use, tile, host, "the encoded picture")
 
 
-def _finite(vae: AutoencoderKL, use: Use, tile: int | None, warn: Warn, what: str) -> torch.Tensor:
-    result = _fitting(vae, use, tile, warn)
+def _finite(vae: AutoencoderKL, use: Use, tile: int | None, host: Host, what: str) -> torch.Tensor:
+    result = _fitting(vae, use, tile, host, what)
     if torch.isfinite(result).all():
         return result
     if vae.dtype != torch.float32:
-        warn(f"the {what} was not finite in {vae.dtype}; computed again in float32. The fp16-fix VAE avoids this.")
-        result = _fitting(copy.deepcopy(vae).to(torch.float32), use, tile, warn)
+        host.warn(f"{what} was not finite in {vae.dtype}; computed again in float32. The fp16-fix VAE avoids this.")
+        wide = with_room(lambda: copy.deepcopy(vae).to(torch.float32), host, f"computing {what} again in float32")
+        result = _fitting(wide, use, tile, host, what)
     if not torch.isfinite(result).all():
-        raise NovaError(f"the {what} is not finite, even in float32", hint="The VAE's weights may be damaged.")
+        raise NovaError(f"{what} is not finite, even in float32", hint="The VAE's weights may be damaged.")
     return result
 
 
-def _fitting(vae: AutoencoderKL, use: Use, tile: int | None, warn: Warn) -> torch.Tensor:
+def _fitting(vae: AutoencoderKL, use: Use, tile: int | None, host: Host, what: str) -> torch.Tensor:
     """Use the VAE whole, or in tiles where asked for or where the whole does not fit into memory."""
+
+    def in_tiles() -> torch.Tensor:
+        host.makeshift(f"{what} did not fit into memory whole; it is made of tiles of {FALLBACK_TILE} pixels")
+        return use(_tiled(vae, FALLBACK_TILE))
+
     if tile is not None:
-        return use(_tiled(vae, tile))
-    try:
-        return use(vae)
-    except torch.OutOfMemoryError:
-        warn(f"the picture did not fit into memory whole; the VAE works in tiles of {FALLBACK_TILE} pixels")
-    # Outside of the handler: inside, the traceback would keep the failed attempt's memory.
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return use(_tiled(vae, FALLBACK_TILE))
+        return with_room(lambda: use(_tiled(vae, tile)), host, f"computing {what} in tiles of {tile} pixels")
+    return with_room(lambda: use(vae), host, f"computing {what}", in_tiles)
 
 
 def _tiled(vae: AutoencoderKL, edge: int) -> AutoencoderKL:

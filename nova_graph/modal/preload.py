@@ -80,6 +80,10 @@ class HeldPool:
         """Lend the live object of a handle."""
         return self._lend(handle) if handle in self.held else self.pool.resident(handle, warn)
 
+    def clear(self) -> int:
+        """Forget what is not in use and not held; returns the bytes freed."""
+        return self.pool.clear()
+
     @contextmanager
     def _lend(self, handle: Handle[Live]) -> Iterator[Live]:
         yield cast("Live", self.held[handle])

@@ -72,6 +72,26 @@ def test_nodes_with_one_key_run_once() -> None:
     assert run.ran == {"a", "c"}
 
 
+def test_a_makeshift_and_what_follows_is_not_cached() -> None:
+    bound = graph(
+        NODES,
+        {
+            "a": ("Number", {"value": 4}),
+            "rough": ("Rough", {"value": "$a.value"}),
+            "twin": ("Rough", {"value": "$a.value"}),
+            "sum": ("Add", {"left": "$twin.value", "right": 1}),
+            "other": ("Add", {"left": "$a.value", "right": 1}),
+        },
+        {"rough": "$rough.value", "sum": "$sum.value", "other": "$other.value"},
+    )
+    within = services()
+    first = Run(bound, within)
+    assert first.outputs == {"rough": 5, "sum": 6, "other": 5}
+    (warning,) = [event for event in first.events if isinstance(event, Warned)]
+    assert (warning.node, warning.text) == ("rough", "one more than was asked for; not cached")
+    assert Run(bound, within).ran == {"rough", "sum"}
+
+
 def test_twenty_waiting_branches_overlap() -> None:
     """Each branch ends only when all twenty run at the same time."""
     branches = {f"m{i}": ("Meet", {"name": i}) for i in range(20)}

@@ -128,10 +128,38 @@ class Odd(Node[Num]):
         return Num(value=self.number)
 
 
+class Rough(Node[Num]):
+    """Give a number that is not quite what was asked for, like a device that has too little memory."""
+
+    value: int
+
+    def run(self, ctx: Context) -> Num:
+        """Give one more than the number."""
+        ctx.makeshift("one more than was asked for")
+        return Num(value=self.value + 1)
+
+
 def waiting() -> Registry:
     """Return a registry with all of them, and some that calculate."""
     return Registry(
-        [Add, Blockless, Chance, DeviceWait, Fail, Fill, Lie, MakeToken, Meet, Number, Odd, Steps, Sum, Vandal, Wait]
+        [
+            Add,
+            Blockless,
+            Chance,
+            DeviceWait,
+            Fail,
+            Fill,
+            Lie,
+            MakeToken,
+            Meet,
+            Number,
+            Odd,
+            Rough,
+            Steps,
+            Sum,
+            Vandal,
+            Wait,
+        ]
     )
 
 

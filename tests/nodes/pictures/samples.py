@@ -113,5 +113,11 @@ class RunningAlone:
     def warn(self, text: str) -> None:
         self.warnings.append(text)
 
+    def make_room(self) -> None:
+        pass
+
+    def makeshift(self, text: str) -> None:
+        self.warnings.append(text)
+
 
 DEFAULTS: dict[str, dict[str, Any]] = {"Sampler": {"schedule": "karras", "denoise": 1.0}, "Encoder": {"clip_skip": 2}}

@@ -21,6 +21,7 @@ class Watcher:
     looks: bool = False
     steps: list[tuple[int, int]] = field(default_factory=list)
     previews: list[bytes] = field(default_factory=list)
+    rooms: int = 0
 
     def progress(self, step: int, total: int, *, preview: Callable[[], bytes] | None = None) -> None:
         """Note a step."""
@@ -31,6 +32,10 @@ class Watcher:
 
     def check(self) -> None:
         """Go on."""
+
+    def make_room(self) -> None:
+        """Note that room was made."""
+        self.rooms += 1
 
 
 def conditioning(seed: int = 0) -> Conditioning:

@@ -84,6 +84,40 @@ def test_cancel_stops_between_steps(live: LiveModel, at: int) -> None:
     assert [step for step, _ in watcher.steps] == list(range(1, at + 1))
 
 
+def test_a_picture_that_does_not_fit_is_begun_again_without_idle_models(live: LiveModel) -> None:
+    expected = drawn(live, seeds=(7, 8))
+    failing = iter([False] * 6 + [True] + [False] * 6)
+
+    def fail(module: torch.nn.Module, inputs: object) -> None:
+        if next(failing):
+            raise torch.OutOfMemoryError("out of memory")
+
+    watcher = Watcher()
+    handle = live.unet.register_forward_pre_hook(fail)
+    try:
+        got = denoise(live, request(seeds=(7, 8)), watcher)
+    finally:
+        handle.remove()
+    assert torch.equal(to_tensor(got.samples), expected)
+    assert watcher.rooms == 1
+    assert watcher.steps == [(step, 8) for step in (1, 2, 3, 4, 5, 6, 5, 6, 7, 8)]
+
+
+def test_pictures_that_never_fit_are_an_error_that_says_what_to_do(live: LiveModel) -> None:
+    def fail(module: torch.nn.Module, inputs: object) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    watcher = Watcher()
+    handle = live.unet.register_forward_pre_hook(fail)
+    try:
+        with pytest.raises(NovaError, match="ran out of memory drawing 2 pictures at once of 64x64") as caught:
+            denoise(live, request(seeds=(7, 8), micro_batch=2), watcher)
+    finally:
+        handle.remove()
+    assert "micro_batch 1" in caught.value.hint
+    assert watcher.rooms == 1
+
+
 def test_cancel_before_the_first_step_asks_the_unet_nothing(live: LiveModel) -> None:
     class Refusal(Watcher):
         def check(self) -> None:

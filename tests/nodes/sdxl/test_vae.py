@@ -1,7 +1,6 @@
 """Decoding and encoding: what diffusers computes, one picture at a time, finite whatever happens."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 import torch
@@ -9,6 +8,7 @@ from diffusers import AutoencoderKL, StableDiffusionXLImg2ImgPipeline
 
 from engine.errors import Cancelled, NovaError
 from nodes.sdxl.arrays import from_tensor, image_to_tensor, to_tensor
+from nodes.sdxl.room import Alone
 from nodes.sdxl.vae import LiveVae, decode, encode
 from nodes.values import Array, Image, Latents
 from tests.tiny import tiny, vae
@@ -54,11 +54,19 @@ def half_vae(weight: float = OVERFLOWING) -> LiveVae:
 
 
 @dataclass
-class Heard:
+class Heard(Alone):
     texts: list[str] = field(default_factory=list)
+    makeshifts: list[str] = field(default_factory=list)
+    rooms: int = 0
 
     def warn(self, text: str) -> None:
         self.texts.append(text)
+
+    def make_room(self) -> None:
+        self.rooms += 1
+
+    def makeshift(self, text: str) -> None:
+        self.makeshifts.append(text)
 
 
 def test_decoding_equals_the_pipelines_own(live: LiveVae) -> None:
@@ -122,7 +130,7 @@ def test_a_picture_smaller_than_one_latent_is_refused(live: LiveVae) -> None:
 
 def test_not_finite_in_half_precision_is_done_again_in_single() -> None:
     live, heard = half_vae(), Heard()
-    image = decode(live, latents(2), warn=heard.warn)
+    image = decode(live, latents(2), host=heard)
     assert len(heard.texts) == 2
     assert "not finite in torch.float16; computed again in float32" in heard.texts[0]
     assert live.vae.dtype == torch.float16, "the shared VAE is left alone"
@@ -133,13 +141,13 @@ def test_not_finite_in_half_precision_is_done_again_in_single() -> None:
 
 def test_encoding_is_done_again_too() -> None:
     heard = Heard()
-    assert torch.isfinite(to_tensor(encode(half_vae(), picture(), warn=heard.warn).samples)).all()
+    assert torch.isfinite(to_tensor(encode(half_vae(), picture(), host=heard).samples)).all()
     assert len(heard.texts) == 1
 
 
 def test_finite_in_half_precision_is_left_alone() -> None:
     heard = Heard()
-    decode(LiveVae(vae().half()), latents(), warn=heard.warn)
+    decode(LiveVae(vae().half()), latents(), host=heard)
     assert heard.texts == []
 
 
@@ -176,30 +184,67 @@ def test_tiles_are_diffusers_tiles(live: LiveVae) -> None:
     assert live.vae.use_tiling is False, "the shared VAE is left alone"
 
 
-class SmallDevice(AutoencoderKL):  # type: ignore[misc]  # diffusers is untyped
-    """A VAE on a device where only tiles fit."""
+class Small:
+    """Makes a part of a VAE run out of memory, `times` times, where its input has an edge longer than `most`."""
 
-    def decode(self, z: torch.Tensor, **options: Any) -> Any:
-        if not self.use_tiling:
+    def __init__(self, times: int, most: int = 0) -> None:
+        self.left = times
+        self.most = most
+
+    def __call__(self, _module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if self.left and max(inputs[0].shape[-2:]) > self.most:
+            self.left -= 1
             raise torch.OutOfMemoryError("out of memory")
-        return super().decode(z, **options)
 
 
-def test_what_does_not_fit_is_done_in_tiles() -> None:
-    own, heard = SmallDevice.from_config(vae().config).eval(), Heard()
-    own.load_state_dict(vae().state_dict())
-    image = decode(LiveVae(own), latents(edge=72), warn=heard.warn)
-    assert heard.texts == ["the picture did not fit into memory whole; the VAE works in tiles of 512 pixels"]
-    assert image == decode(LiveVae(vae()), latents(edge=72), tile=512)
+def small_decoder(small: Small) -> LiveVae:
+    own = vae()
+    own.decoder.register_forward_pre_hook(small)
+    return LiveVae(own)
+
+
+def small_encoder(small: Small) -> LiveVae:
+    own = vae()
+    own.encoder.register_forward_pre_hook(small)
+    return LiveVae(own)
+
+
+def test_what_does_not_fit_is_done_again_without_idle_models(live: LiveVae) -> None:
+    heard = Heard()
+    assert decode(small_decoder(Small(times=1)), latents(), host=heard) == decode(live, latents())
+    assert encode(small_encoder(Small(times=1)), picture(), host=heard) == encode(live, picture())
+    assert (heard.rooms, heard.texts, heard.makeshifts) == (2, [], [])
+
+
+def test_what_never_fits_whole_is_a_makeshift_of_tiles(live: LiveVae) -> None:
+    heard = Heard()
+    image = decode(small_decoder(Small(times=99, most=64)), latents(edge=72), host=heard)
+    assert image == decode(live, latents(edge=72), tile=512)
+    assert heard.makeshifts == ["the decoded picture did not fit into memory whole; it is made of tiles of 512 pixels"]
+    assert heard.rooms == 2
+    encoded = encode(small_encoder(Small(times=99, most=512)), picture(520, 520), host=heard)
+    assert encoded == encode(live, picture(520, 520), tile=512)
+    assert len(heard.makeshifts) == 2
+
+
+@pytest.mark.parametrize("tile", [None, 256])
+def test_what_does_not_even_fit_in_tiles_is_an_error_that_says_what_to_do(tile: int | None) -> None:
+    with pytest.raises(NovaError, match="ran out of memory computing the decoded picture") as caught:
+        decode(small_decoder(Small(times=99)), latents(), tile=tile)
+    assert "Make the picture smaller" in caught.value.hint
+    cause = caught.value.__cause__
+    assert isinstance(cause, torch.OutOfMemoryError)
+    assert cause.__traceback__ is None, "it would keep what the attempt held in memory"
 
 
 def test_cancel_is_heard_between_pictures(live: LiveVae) -> None:
     turns = iter([None, Cancelled()])
 
-    def check() -> None:
-        turn = next(turns)
-        if turn is not None:
-            raise turn
+    class Stopping(Alone):
+        def check(self) -> None:
+            turn = next(turns)
+            if turn is not None:
+                raise turn
 
     with pytest.raises(Cancelled):
-        decode(live, latents(2), check=check)
+        decode(live, latents(2), host=Stopping())
