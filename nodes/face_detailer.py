@@ -38,7 +38,9 @@ class FaceDetailer(Node[FacesDetailed]):
     conditioning: Annotated[Conditioning, Field(description="What the faces look like.")]
     guidance: Annotated[Guidance | None, Field(description="Perturbed-attention guidance, from PAG.")] = None
     denoise: Annotated[float, Field(gt=0, le=1, description="How much of the face is drawn anew.")] = 0.4
-    steps: Annotated[int, Field(ge=1, le=150, description="Steps of a whole run; `denoise` of them are done.")] = 28
+    steps: Annotated[
+        int, Field(ge=1, le=150, description="Steps of a whole run; `denoise` of them are done, but one at least.")
+    ] = 28
     cfg: Annotated[float, Field(ge=1, le=30, description="Guidance scale; 1 ignores the negative prompt.")] = 5.0
     rescale: Annotated[float, Field(ge=0, le=1, description="Guidance rescale; 0.7 suits v-prediction models.")] = 0.0
     sampler: Annotated[SamplerName, Field(description="How the steps are taken.")] = "euler_ancestral"
@@ -60,10 +62,8 @@ class FaceDetailer(Node[FacesDetailed]):
         """Refine the faces of each picture of the batch; models are loaded only if there is one."""
         from nodes.sdxl.detail import face_seeds, refine, require_boxes_for, spots
         from nodes.sdxl.detail_redraw import Redrawer, Turns
-        from nodes.sdxl.request import steps_to_run
 
         require_boxes_for(self.image, self.boxes)
-        steps_to_run(self.steps, self.denoise)
         _, height, width, _ = self.image.pixels.shape
         framing = self.framing()
         faces = tuple(spots(boxes, (width, height), framing) for boxes in self.boxes.pictures)
@@ -72,7 +72,7 @@ class FaceDetailer(Node[FacesDetailed]):
             return FacesDetailed(image=self.image)
         seeds = face_seeds(self.seed, counts, same=self.same_seed)
         with ctx.resident(self.model) as model, ctx.resident(self.vae) as vae:
-            redrawer = Redrawer(model, vae, self.drawing(), Turns(ctx, sum(counts)), ctx)
+            redrawer = Redrawer(model, vae, self.drawing(), Turns(ctx, sum(counts)), ctx.warn)
             return FacesDetailed(image=refine(self.image, faces, seeds, redrawer))
 
     def framing(self) -> "Framing":
@@ -96,7 +96,7 @@ class FaceDetailer(Node[FacesDetailed]):
         return Drawing(
             conditioning=self.conditioning,
             guidance=self.guidance,
-            denoise=self.denoise,
+            denoise=max(self.denoise, 1 / self.steps),
             steps=self.steps,
             cfg=self.cfg,
             rescale=self.rescale,

@@ -161,9 +161,12 @@ def test_boxes_of_another_batch_are_refused() -> None:
         detailer(drawn(), FOUND, FOUND).run(context())
 
 
-def test_a_denoise_that_leaves_no_step_is_refused_before_loading() -> None:
-    with pytest.raises(NovaError, match="less than one step"):
-        detailer(drawn(), FOUND, steps=2).run(QuietContext())
+@pytest.mark.parametrize(("steps", "denoise", "expected"), [(2, 0.4, 1), (1, 0.1, 1), (9, 0.1, 1), (10, 0.4, 4)])
+def test_at_least_one_step_is_run(steps: int, denoise: float, expected: int) -> None:
+    ctx = context()
+    refined = detailer(drawn(), FOUND, steps=steps, denoise=denoise).run(ctx).image
+    assert ctx.steps == [(step, expected) for step in range(1, expected + 1)]
+    assert refined.pixels != drawn().pixels
 
 
 @pytest.mark.parametrize(
