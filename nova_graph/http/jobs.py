@@ -34,7 +34,7 @@ PICTURES: Final = ("image/png", "image/jpeg", "image/webp")
     status_code=202,
     response_class=Response,
     openapi_extra=body_schema("JobSubmission"),
-    responses={202: {"model": Accepted, "description": "The job is kept."}, **documented(404, 413, 415, 422)},
+    responses={202: {"model": Accepted, "description": "The job is kept."}, **documented(404, 413, 415, 422, 507)},
 )
 async def submit(
     owner: Owner,
@@ -82,7 +82,7 @@ async def show_job(owner: Owner, parts: Parts, job_id: JobId, wait: Wait = 0) ->
 @router.delete(
     "/v1/jobs/{job_id}",
     response_model=JobView,
-    responses={202: {"model": JobView, "description": "It stops after this step."}, **documented(404, 422)},
+    responses={202: {"model": JobView, "description": "It stops after this step."}, **documented(404, 422, 507)},
 )
 async def cancel_job(owner: Owner, parts: Parts, job_id: JobId) -> Response:
     """Stop a job that is queued or running; one that is over stays as it is (200)."""

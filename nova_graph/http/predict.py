@@ -59,7 +59,7 @@ class Fields(RootModel[dict[str, Any]]):
             },
         },
         202: {"model": JobView, "description": "It takes longer; look again at Location."},
-        **documented(404, 409, 413, 415, 422, 502),
+        **documented(404, 409, 413, 415, 422, 502, 507),
     },
 )
 async def predict(request: Request, owner: Owner, parts: Parts) -> Response:

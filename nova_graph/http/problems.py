@@ -97,7 +97,7 @@ def render(trouble: Trouble) -> Response:
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI descriptions of problems; those that every request can meet are among them."""
-    always = (400, 401, 403, 421, 429)
+    always = (400, 401, 403, 421, 429, 431, 503)
     return {
         status: {
             "description": HTTPStatus(status).phrase,

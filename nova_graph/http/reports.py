@@ -49,7 +49,7 @@ async def health(request: Request) -> Response:
     return answer(HealthView(status="ok", version=request.app.version))
 
 
-@router.get("/ready", response_model=HealthView, responses=documented(503))
+@router.get("/ready", response_model=HealthView, responses=documented())
 async def ready(request: Request, parts: Parts) -> Response:
     """Say whether jobs would be run now."""
     if not await parts.backend.ready():

@@ -43,6 +43,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "NOVA_MAX_PROMPT": "500",
         "NOVA_MAX_NODES": "50",
         "NOVA_REQUEST_SECONDS": "1",
+        "NOVA_PREDICT_SECONDS": "1",
         "NOVA_WEBHOOK_SECRET": WEBHOOK_SECRET,
         "NOVA_WEBHOOK_NETWORKS": "127.0.0.1/32",
         "NOVA_WEBHOOK_HTTP": "1",

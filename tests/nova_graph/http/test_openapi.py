@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import jsonschema
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import (
@@ -29,13 +31,13 @@ CHECKS = [
     response_schema_conformance,
 ]
 SMALL = settings(
-    max_examples=12,
     deadline=None,
     database=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
 PATHS = {
     "/predict": {"post"},
     "/v1/jobs": {"get", "post"},
@@ -108,14 +110,23 @@ def test_a_submission_is_one_graph(description: dict[str, Any]) -> None:
             jsonschema.validate(bad, schema)
 
 
-def explore(service: Service, key: str, *, skip: tuple[str, ...] = ()) -> list[str]:
-    """Ask for everything in every way that the description suggests; return what was not as it says."""
+def test_what_every_request_may_meet_is_described(description: dict[str, Any]) -> None:
+    for operation in operations(description):
+        assert {"400", "401", "403", "421", "429", "431", "503"} <= set(operation["responses"])
+    for path in ("/predict", "/v1/jobs", "/v1/files"):
+        assert "507" in description["paths"][path]["post"]["responses"]
+
+
+def explore(
+    service: Service, key: str, *, skip: str = "", only: tuple[str, ...] = tuple(PATHS), examples: int = 6
+) -> list[str]:
+    """Ask for everything in every way that the description suggests, and in others; return what was not as it says."""
     schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     faults: list[str] = []
     for found in schema.get_all_operations():
         operation = found.ok()  # type: ignore[union-attr]
-        if operation.path in skip:
+        if operation.path == skip or operation.path not in only:
             continue
 
         def probe(case: Any) -> None:
@@ -124,17 +135,29 @@ def explore(service: Service, key: str, *, skip: tuple[str, ...] = ()) -> list[s
             except FailureGroup as group:
                 faults.extend(f"{case.method} {case.formatted_path}: {fault}" for fault in group.exceptions)
 
-        SMALL(given(case=operation.as_strategy(generation_mode=schemathesis.GenerationMode.POSITIVE))(probe))()
+        for mode in MODES:
+            with suppress(Unsatisfiable):
+                settings(SMALL, max_examples=examples)(given(case=operation.as_strategy(generation_mode=mode))(probe))()
     return faults
 
 
 def test_no_answer_is_undocumented(service: Service, client: httpx.Client) -> None:
     handed_in(client, adding(1000))
-    assert explore(service, "", skip=("/predict",)) == []
+    assert explore(service, "", skip="/predict") == []
     assert service.is_well()
 
 
+def test_no_answer_of_predict_is_undocumented(keyed: Service) -> None:
+    with keyed.client(KEYS[0]) as alice:
+        faults = explore(keyed, KEYS[0], only=("/predict",))
+        for job in alice.get("/v1/jobs", params={"limit": 100}).json()["jobs"]:
+            alice.delete(job["status_url"])
+            assert alice.get(job["status_url"], params={"wait": 30}).json()["ended_at"]
+    assert faults == []
+    assert keyed.is_well()
+
+
 def test_no_answer_to_a_wrong_key_is_undocumented(keyed: Service) -> None:
-    assert explore(keyed, "wrong-key-0123456789") == []
+    assert explore(keyed, "wrong-key-0123456789", examples=1) == []
     with keyed.client(KEYS[0]) as alice:
         assert alice.get("/v1/jobs").status_code == 200
