@@ -72,7 +72,7 @@ class FaceDetailer(Node[FacesDetailed]):
             return FacesDetailed(image=self.image)
         seeds = face_seeds(self.seed, counts, same=self.same_seed)
         with ctx.resident(self.model) as model, ctx.resident(self.vae) as vae:
-            redrawer = Redrawer(model, vae, self.drawing(), Turns(ctx, sum(counts)), ctx.warn)
+            redrawer = Redrawer(model, vae, self.drawing(), Turns(ctx, sum(counts)), ctx)
             return FacesDetailed(image=refine(self.image, faces, seeds, redrawer))
 
     def framing(self) -> "Framing":
