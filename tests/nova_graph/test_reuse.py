@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.bound import Literal
 from engine.events import Cached
 from engine.values import Json
 from nodes.assets import read_settings
@@ -67,6 +68,7 @@ def test_the_same_again_runs_nothing_and_gives_the_same_bytes(drawn: tuple[Path,
         ({"seed": 8}, SAMPLER_ONWARD),
         ({"pag_scale": 0.0}, SAMPLER_ONWARD),
         ({"prompt": "1girl, pink hair"}, {"encoder", *SAMPLER_ONWARD}),
+        ({"clip_skip": 1}, {"encoder", *SAMPLER_ONWARD}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )
@@ -105,3 +107,22 @@ def test_the_reasons_name_what_changed(cache: Path) -> None:
     assert reasons["decode"] == "sampler changed upstream"
     assert reasons["face/detail"].startswith("denoise default -> 0.5, steps 3 -> 4")
     assert "encoder" not in reasons
+
+
+def test_faces_are_drawn_as_the_picture_is(cache: Path) -> None:
+    choices: dict[str, Json] = {
+        "sampler": "euler",
+        "schedule": "karras",
+        "rescale": 0.5,
+        "weighting": "comfy",
+        "clip_skip": 1,
+    }
+    with local_runtime(settings=read_settings({"NOVA_CACHE_DIR": str(cache), "NOVA_THREADS": "1"})) as runtime:
+        plan = load(GRAPH, runtime=runtime).plan_with({**BASE, **choices, "face_prompt": "closed eyes"}).engine_plan
+    bound = {node.id: node.bindings for node in plan.bound.nodes}
+    for picture, face in (("sampler", "face/detail"), ("encoder", "face/encoder")):
+        for port in choices.keys() & bound[picture].keys():
+            for node in (picture, face):
+                binding = bound[node][port]
+                assert isinstance(binding, Literal)
+                assert binding.value == choices[port]
