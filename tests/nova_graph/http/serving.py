@@ -48,6 +48,14 @@ class Service:
 @contextmanager
 def serving(folder: Path, **settings: str) -> Iterator[Service]:
     """Run a service in a folder, with further environment variables."""
+    with starting(folder, **settings) as service:
+        _wait_until_ready(service)
+        yield service
+
+
+@contextmanager
+def starting(folder: Path, **settings: str) -> Iterator[Service]:
+    """Run a service whose worker need not be ready yet."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
@@ -62,9 +70,7 @@ def serving(folder: Path, **settings: str) -> Iterator[Service]:
             assert process.stdout is not None
             line = process.stdout.readline()
             assert "Listening on " in line, (folder / "log").read_text(encoding="utf-8")
-            service = Service(line.split()[2], process, folder)
-            _wait_until_ready(service)
-            yield service
+            yield Service(line.split()[2], process, folder)
         finally:
             stop(process)
 
