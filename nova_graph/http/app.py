@@ -12,6 +12,7 @@ from nova_graph.http import checks, events, files, graphs, jobs, predict, report
 from nova_graph.http.addresses import Resolve, resolve_host
 from nova_graph.http.auth import Keys
 from nova_graph.http.desk import Desk
+from nova_graph.http.files import expire_uploads
 from nova_graph.http.hosts import HostGuard
 from nova_graph.http.library import DEFAULT
 from nova_graph.http.limits import Limits
@@ -39,7 +40,9 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await shared.courier.start()
+        expiring = asyncio.create_task(expire_uploads(desk))
         yield
+        expiring.cancel()
         await shared.courier.close()
 
     app = FastAPI(

@@ -1,6 +1,8 @@
 """`/v1/files`: pictures for graphs to work on; nobody sees those of another key."""
 
-from typing import Annotated
+import asyncio
+import logging
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request, Response
 
@@ -8,6 +10,7 @@ from engine.errors import AssetRefused
 from nodes.pictures.decode import decode_picture
 from nodes.pictures.formats import open_picture
 from nova_graph.http.bodies import media_type, read_bytes, wrong_media_type
+from nova_graph.http.desk import Desk
 from nova_graph.http.problems import ASSET, Trouble, documented
 from nova_graph.http.shared import Owner, Parts
 from nova_graph.http.uploads import MEDIA_TYPES, Upload, Uploads, UploadsFull
@@ -18,6 +21,9 @@ router = APIRouter(tags=["files"])
 PICTURES = tuple(MEDIA_TYPES.values())
 FileName = Annotated[str, Path(pattern="^[0-9a-f]{64}\\.(png|jpg|webp)$", description="The name it was given.")]
 
+HOUR: Final = 3600.0
+
+_log = logging.getLogger("nova_graph.http")
 _WHAT = "the picture"
 _BODY = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURES}
 
@@ -58,6 +64,16 @@ async def remove_file(owner: Owner, parts: Parts, name: FileName) -> Response:
     if not await parts.desk.do(lambda: parts.uploads.remove(owner, name)):
         raise Trouble(404, "There is no such file.")
     return Response(status_code=204)
+
+
+async def expire_uploads(desk: Desk) -> None:
+    """Remove the pictures whose time is over, now and every hour."""
+    while True:
+        try:
+            await desk.do(desk.uploads.expire)
+        except OSError as error:
+            _log.warning("old pictures cannot be removed: %s", error)
+        await asyncio.sleep(HOUR)
 
 
 def keep_picture(uploads: Uploads, owner: str, data: bytes, most_pixels: int) -> tuple[Upload, tuple[int, int]]:

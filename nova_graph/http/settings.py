@@ -57,6 +57,8 @@ class HttpSettings:
     """`NOVA_MAX_UPLOAD_PIXELS`: the most pixels of a picture that is sent in."""
     uploads: int = 1 << 30
     """`NOVA_UPLOADS_PER_KEY`: the disk space of one key's pictures."""
+    all_uploads: int = 10 << 30
+    """`NOVA_UPLOADS`: the disk space of all keys' pictures together."""
     nodes: int = 5000
     """`NOVA_MAX_NODES`: nodes of a graph, those of its includes counted."""
     pixels: int = 4 * 2048 * 2048
@@ -114,6 +116,7 @@ def read_http_settings(environ: Mapping[str, str] | None = None) -> HttpSettings
         upload=count("NOVA_MAX_UPLOAD", usual.upload),
         upload_pixels=count("NOVA_MAX_UPLOAD_PIXELS", usual.upload_pixels),
         uploads=count("NOVA_UPLOADS_PER_KEY", usual.uploads),
+        all_uploads=count("NOVA_UPLOADS", usual.all_uploads),
         nodes=count("NOVA_MAX_NODES", usual.nodes),
         pixels=count("NOVA_MAX_PIXELS", usual.pixels),
         steps=count("NOVA_MAX_STEPS", usual.steps),

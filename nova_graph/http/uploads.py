@@ -1,10 +1,10 @@
-"""Pictures that were sent in: named by their content, apart by owner, within a budget."""
+"""Pictures that were sent in: named by their content, apart by owner, within a budget, for some days."""
 
 import hashlib
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,9 @@ from nodes.pictures.formats import sniff_format
 
 KIND: Final = "image"
 """The kind of asset that an upload can be."""
+
+BLOCK: Final = 4096
+"""Bytes that a small file takes on a disk."""
 
 DAY: Final = 24 * 3600
 KEPT: Final = 7 * DAY
@@ -38,7 +41,7 @@ class Upload:
 
 
 class UploadsFull(Exception):
-    """The owner's pictures take all the space they may."""
+    """Pictures take all the space they may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,9 @@ class Uploads:
 
     folder: Path
     budget: int = 1 << 30
-    """Bytes that one owner may use."""
+    """Bytes that one owner may use; each picture counts with a block of the disk at least."""
+    total: int = 10 << 30
+    """Bytes that all owners may use together."""
     reserve: int = 256 << 20
     """Bytes of the disk that stay free."""
 
@@ -57,18 +62,18 @@ class Uploads:
         if found is None:
             raise AssetRefused("this is not a PNG, JPEG or WebP picture")
         path = self._home(owner) / f"{hashlib.sha256(data).hexdigest()}.{_ENDINGS[found]}"
-        self._remove_old(owner)
-        if path.is_file():
+        if self.find(owner, path.name) is not None:
             path.touch()
         else:
+            self.expire()
             self._check_room(owner, len(data))
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
             write_atomically(path, [data])
         return _upload(path)
 
     def list(self, owner: str) -> tuple[Upload, ...]:
         """Return the owner's pictures, the newest first."""
-        uploads = [_upload(path) for path in self._pictures(owner)]
+        uploads = self._uploads(self._home(owner))
         return tuple(sorted(uploads, key=lambda upload: upload.expires, reverse=True))
 
     def find(self, owner: str, name: str) -> Path | None:
@@ -76,7 +81,10 @@ class Uploads:
         if not _NAME.fullmatch(name):
             return None
         path = self._home(owner) / name
-        return path if path.is_file() else None
+        try:
+            return path if _upload(path).expires >= time.time() else None
+        except FileNotFoundError:
+            return None
 
     def remove(self, owner: str, name: str) -> bool:
         """Remove a picture of this owner; tells whether there was one."""
@@ -84,6 +92,17 @@ class Uploads:
         if path is not None:
             path.unlink(missing_ok=True)
         return path is not None
+
+    def expire(self) -> None:
+        """Remove every picture whose time is over, whoever sent it; raises OSError."""
+        if not self.folder.is_dir():
+            return
+        self.folder.chmod(0o700)
+        now = time.time()
+        for home in self._homes():
+            for upload in self._uploads(home, over=True):
+                if upload.expires < now:
+                    (home / upload.name).unlink(missing_ok=True)
 
     def assets_for(self, owner: str, assets: Assets) -> Assets:
         """Return the assets that this owner can name: those of the server, and the owner's own pictures."""
@@ -94,22 +113,28 @@ class Uploads:
             raise AssetRefused("this is no owner of pictures")
         return self.folder / owner
 
-    def _pictures(self, owner: str) -> Iterator[Path]:
-        home = self._home(owner)
-        if home.is_dir():
-            yield from (path for path in home.iterdir() if _NAME.fullmatch(path.name))
+    def _homes(self) -> tuple[Path, ...]:
+        return tuple(path for path in self.folder.iterdir() if _OWNER.fullmatch(path.name))
 
-    def _remove_old(self, owner: str) -> None:
+    def _uploads(self, home: Path, *, over: bool = False) -> tuple[Upload, ...]:
+        """Return the pictures in a folder; with `over`, also those whose time is over."""
         now = time.time()
-        for path in self._pictures(owner):
-            if _upload(path).expires < now:
-                path.unlink(missing_ok=True)
+        found = []
+        for path in home.iterdir() if home.is_dir() else ():
+            # Another thread may remove it meanwhile.
+            with suppress(FileNotFoundError):
+                if _NAME.fullmatch(path.name) and ((upload := _upload(path)).expires >= now or over):
+                    found.append(upload)
+        return tuple(found)
 
     def _check_room(self, owner: str, size: int) -> None:
-        used = sum(path.stat().st_size for path in self._pictures(owner))
-        if used + size > self.budget:
-            raise UploadsFull(f"{used:,} of {self.budget:,} bytes are used")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        used = {home.name: sum(max(it.size, BLOCK) for it in self._uploads(home)) for home in self._homes()}
+        own = used.get(owner, 0)
+        if own + max(size, BLOCK) > self.budget:
+            raise UploadsFull(f"{own:,} of {self.budget:,} bytes are used")
+        if sum(used.values()) + max(size, BLOCK) > self.total:
+            raise UploadsFull("all the space for pictures is used")
         if shutil.disk_usage(self.folder).free - size < self.reserve:
             raise UploadsFull("the disk is full")
 

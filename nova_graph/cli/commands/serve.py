@@ -66,7 +66,7 @@ def state_folder(environ: Mapping[str, str] | None = None) -> Path:
 
 async def _serve(options: ServeOptions, settings: HttpSettings, runtime: Runtime) -> None:
     state = state_folder()
-    uploads = Uploads(state / "uploads", settings.uploads)
+    uploads = Uploads(state / "uploads", settings.uploads, settings.all_uploads)
     desk = Desk(runtime, read_library(settings.library), uploads, settings)
     listening = listen(options.host, options.port)
     command = WorkerCommand(uploads=uploads.folder)

@@ -37,7 +37,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "NOVA_MAX_BODY": "200000",
         "NOVA_MAX_UPLOAD": "100000",
         "NOVA_MAX_UPLOAD_PIXELS": "10000",
-        "NOVA_UPLOADS_PER_KEY": "2000",
+        "NOVA_UPLOADS_PER_KEY": "20000",
         "NOVA_MAX_PIXELS": "2000000",
         "NOVA_MAX_STEPS": "100",
         "NOVA_MAX_PROMPT": "500",

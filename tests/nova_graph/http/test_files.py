@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import stat
+import time
 from pathlib import Path
 
 import httpx
@@ -9,9 +11,9 @@ import pytest
 
 from engine.assets import Asset, Fetchable, Found, Report
 from engine.errors import AssetMissing, AssetRefused
-from nova_graph.http.uploads import KEPT, Uploads, UploadsFull
+from nova_graph.http.uploads import BLOCK, KEPT, Uploads, UploadsFull
 from tests.nova_graph.http.pictures import bomb, encoded, lying_png, png, text_bomb
-from tests.nova_graph.http.serving import Service, is_problem
+from tests.nova_graph.http.serving import Service, is_problem, starting
 
 PNG = {"Content-Type": "image/png"}
 
@@ -145,13 +147,54 @@ def test_an_owner_is_no_path(tmp_path: Path, owner: str) -> None:
         Uploads(tmp_path).keep(owner, png(8, 8))
 
 
+def grow_old(path: Path) -> None:
+    """Let a picture be one whose time is over."""
+    os.utime(path, (path.stat().st_mtime - KEPT - 1,) * 2)
+
+
+def test_a_picture_whose_time_is_over_is_none(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    names = [uploads.keep(owner, png(8, 8)).name for owner in ("alice", "bob")]
+    grow_old(tmp_path / "alice" / names[0])
+    assert (uploads.find("alice", names[0]), uploads.list("alice")) == (None, ())
+    assert not uploads.remove("alice", names[0])
+    uploads.expire()
+    assert [path.parent.name for path in tmp_path.rglob("*.png")] == ["bob"]
+    assert uploads.keep("alice", png(8, 8)).name == names[0]
+    assert uploads.find("alice", names[0]) is not None
+
+
+def test_all_pictures_together_have_so_much_room(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path, total=2 * BLOCK)
+    for owner in ("alice", "bob"):
+        uploads.keep(owner, png(8, 8))
+    with pytest.raises(UploadsFull, match="all the space"):
+        uploads.keep("carol", png(8, 8))
+
+
+def test_nobody_else_on_the_machine_sees_pictures(tmp_path: Path) -> None:
+    Uploads(tmp_path / "uploads").keep("alice", png(8, 8))
+    folders = [tmp_path / "uploads", tmp_path / "uploads" / "alice"]
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700, 0o700]
+
+
+def test_a_service_removes_old_pictures_when_it_starts(tmp_path: Path) -> None:
+    home = tmp_path / "state" / "uploads" / "local"
+    home.mkdir(parents=True)
+    old = home / f"{'0' * 64}.png"
+    old.write_bytes(png(8, 8))
+    grow_old(old)
+    with starting(tmp_path):
+        while old.exists():
+            time.sleep(0.01)
+
+
 def test_old_pictures_make_room_for_new_ones(tmp_path: Path) -> None:
-    uploads = Uploads(tmp_path, budget=len(png(8, 8)))
+    uploads = Uploads(tmp_path, budget=BLOCK)
     first = uploads.keep("alice", png(8, 8))
     with pytest.raises(UploadsFull):
         uploads.keep("alice", png(8, 8, (0, 0, 0)))
-    path = tmp_path / "alice" / first.name
-    os.utime(path, (path.stat().st_mtime - KEPT - 1,) * 2)
+    grow_old(tmp_path / "alice" / first.name)
     second = uploads.keep("alice", png(8, 8, (0, 0, 0)))
     assert [upload.name for upload in uploads.list("alice")] == [second.name]
 
