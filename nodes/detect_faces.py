@@ -12,6 +12,9 @@ from nodes.values import Boxes, Detector, Image, Weights
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
+FAR = 4
+"""How many times larger than a detector's own size a picture may be before it is worth a warning."""
+
 
 class FacesDetected(Output):
     """What DetectFaces returns."""
@@ -50,6 +53,11 @@ class DetectFaces(Node[FacesDetected]):
         _, height, width, _ = self.image.pixels.shape
         size = (width, height)
         with ctx.resident(detector_in(ctx.asset("detector"))) as detector:
+            if max(size) > FAR * detector.size:
+                ctx.warn(
+                    f"{self.detector}: this detector works at {detector.size} pixels, which is small for pictures of "
+                    f"{width}x{height}: faces may be missed. docs/checkpoints.md tells how to get another."
+                )
             found = detector.find_all(self.image, self.confidence, ctx.check)
         wanted = [within_ratio(boxes, size, self.min_ratio, self.max_ratio) for boxes in found]
         kept = [foremost(boxes, self.limit, self.keep) for boxes in wanted]

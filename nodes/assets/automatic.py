@@ -92,7 +92,7 @@ def find_detector(settings: Settings) -> Located:
         if is_regular(path):
             return Located(path, f"cache: {show_path(settings, path)}")
     pickled = shelf / f"{_DETECTOR}.pt"
-    how = "embedded face detector"
+    how = f"embedded face detector, made for nova-nano's drawings; for others set FACE_DETECTOR_PATH ({_GUIDE})"
     if is_regular(pickled):
         how += f"; {pickled.name} is in the cache, but is a pickle and NOVA_ALLOW_PICKLE is not set"
     return Located(_embedded(settings, _NANO_DETECTOR), how)

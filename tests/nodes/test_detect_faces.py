@@ -53,6 +53,14 @@ def test_the_options_choose_among_the_boxes() -> None:
     assert found(max_ratio=0.01) == ()
 
 
+@pytest.mark.parametrize(("edge", "warnings"), [(768, 0), (776, 1)])
+def test_a_detector_much_smaller_than_the_picture_is_told(edge: int, warnings: int) -> None:
+    ctx = context()
+    DetectFaces(image=batch(np.full((64, edge, 3), 127, np.uint8))).run(ctx)
+    assert len(ctx.warnings) == warnings
+    assert all("works at 192 pixels" in text and f"{edge}x64" in text for text in ctx.warnings)
+
+
 def test_a_run_can_be_stopped_before_the_first_picture() -> None:
     with pytest.raises(Cancelled):
         DetectFaces(image=batch(pixels("pair"))).run(context(stop_after=0))

@@ -15,6 +15,11 @@ from nodes.assets.lockfile import Entry, write_entry
 from nodes.assets.named import check_name
 from tests.nodes.assets.shop import assets_of, fetchable, found, put
 
+EMBEDDED = (
+    "embedded face detector, made for nova-nano's drawings; for others set FACE_DETECTOR_PATH "
+    "(docs/checkpoints.md tells how to get one)"
+)
+
 
 def for_strangers(settings: Settings) -> LocalAssets:
     return assets_of(replace(settings, allow_paths=False))
@@ -210,7 +215,7 @@ def test_vae_auto_takes_the_name_in_models_lock(settings: Settings) -> None:
 
 def test_detector_auto_prefers_what_the_user_put_there(settings: Settings) -> None:
     assets = assets_of(settings)
-    assert found(assets, "detector", "auto").how == "embedded face detector"
+    assert found(assets, "detector", "auto").how == EMBEDDED
     cached = put(settings.cache / "detector" / "face_yolov9c.safetensors")
     assert found(assets, "detector", "auto").path == cached
     mine = put(settings.folders[0] / "mine.safetensors")
@@ -226,7 +231,7 @@ def test_pickled_detectors_need_permission(settings: Settings) -> None:
         archive.writestr("archive/data.pkl", b"")
     careful, trusting = assets_of(settings), assets_of(replace(settings, allow_pickle=True))
     assert found(careful, "detector", "auto").how == (
-        "embedded face detector; face_yolov9c.pt is in the cache, but is a pickle and NOVA_ALLOW_PICKLE is not set"
+        f"{EMBEDDED}; face_yolov9c.pt is in the cache, but is a pickle and NOVA_ALLOW_PICKLE is not set"
     )
     assert found(trusting, "detector", "auto").path == pickled
     assert found(trusting, "detector", "face_yolov9c").path == pickled
