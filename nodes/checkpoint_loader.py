@@ -1,6 +1,6 @@
 """A checkpoint into the graph."""
 
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,9 @@ from engine.context import Context
 from engine.errors import AssetMissing
 from engine.node import Node, Output
 from nodes.values import Model, TextEncoders, Vae, Weights
+
+if TYPE_CHECKING:
+    from nodes.sdxl.checkpoint import Checkpoint, Prediction
 
 
 class CheckpointLoaded(Output):
@@ -22,14 +25,22 @@ class CheckpointLoaded(Output):
 class CheckpointLoader(Node[CheckpointLoaded]):
     """Open an SDXL checkpoint, a .safetensors file with UNet, text encoders and VAE.
 
-    Reads its header only: native size, and whether it predicts noise or velocity. The cache goes by the content of the
-    file, not by its name.
+    Reads its header only: native size, and whether it predicts noise or velocity. A file without a VAE needs the VAE
+    node behind it. The cache goes by the content of the file, not by its name.
     """
 
     version: ClassVar[int] = 1
 
     checkpoint: Annotated[
         str, AssetPort("checkpoint"), Field(description="auto, nova-nano, a path, or a name in models.lock.")
+    ] = "auto"
+    prediction: Annotated[
+        Literal["auto", "epsilon", "v_prediction"],
+        Field(description="What the UNet predicts, for files that do not say so; auto: what the file says."),
+    ] = "auto"
+    zero_terminal_snr: Annotated[
+        Literal["auto", "yes", "no"],
+        Field(description="Whether it was trained down to pure noise; auto: what the file says."),
     ] = "auto"
 
     def run(self, ctx: Context) -> CheckpointLoaded:
@@ -41,6 +52,14 @@ class CheckpointLoader(Node[CheckpointLoaded]):
             raise AssetMissing(f"{self.checkpoint!r} names no checkpoint", hint="Write auto, a path, or a known name.")
         checkpoint = inspect_checkpoint(found.path)
         weights = Weights(found.sha256, found.path.name)
-        model = Model(weights, checkpoint.size, checkpoint.prediction, checkpoint.zero_terminal_snr)
-        vae = Vae(weights, own=checkpoint.has_own_latents)
+        model = Model(weights, checkpoint.size, *self._training(checkpoint))
+        vae = Vae(weights, own=checkpoint.has_own_latents, missing=not checkpoint.has_vae)
         return CheckpointLoaded(model=model, text_encoders=TextEncoders(weights), vae=vae)
+
+    def _training(self, checkpoint: "Checkpoint") -> "tuple[Prediction, bool]":
+        """Return what the model predicts and whether its noise has zero terminal SNR."""
+        terminal = checkpoint.zero_terminal_snr
+        return (
+            checkpoint.prediction if self.prediction == "auto" else self.prediction,
+            terminal if self.zero_terminal_snr == "auto" else self.zero_terminal_snr == "yes",
+        )

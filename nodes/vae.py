@@ -39,11 +39,12 @@ class VAE(Node[VaeChosen]):
     )
 
     def run(self, ctx: Context) -> VaeChosen:
-        """Read the header of the other VAE, if there is one; raises AssetRefused where it is none."""
+        """Read the header of the other VAE, if there is one; raises AssetRefused where it is none or none is left."""
         from nodes.sdxl.checkpoint import inspect_vae
 
         found = ctx.asset("override")
         if found.path is None or (self.override == "auto" and self.bundled.own):
+            self.bundled.require()
             return VaeChosen(vae=self.bundled)
         inspect_vae(found.path)
         weights = Weights(found.sha256, found.path.name)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from engine.errors import AssetRefused
 from engine.values import Handle, Loading, Value
 
 if TYPE_CHECKING:
@@ -79,19 +80,29 @@ class Vae(Handle["LiveVae"]):
     """How to get the VAE: bundled in a checkpoint, or a file of its own.
 
     `half` says that it stays finite in half precision (the fp16-fix VAE), `own` that its latents are not SDXL's, so
-    that no other VAE fits its checkpoint.
+    that no other VAE fits its checkpoint, `missing` that the checkpoint came without one.
     """
 
     weights: Weights
     bundled: bool = True
     half: bool = False
     own: bool = False
+    missing: bool = False
 
     def load(self, loading: Loading) -> "LiveVae":
         """Load the VAE."""
         from nodes.sdxl.vae import load_vae
 
+        self.require()
         return load_vae(self, loading)
+
+    def require(self) -> None:
+        """Raise AssetRefused where the checkpoint came without a VAE."""
+        if self.missing:
+            raise AssetRefused(
+                f"{self.weights.name} holds no VAE, and no other was chosen",
+                hint="Give an SDXL VAE to the VAE node's `override`; docs/checkpoints.md tells where to get one.",
+            )
 
 
 @dataclass(frozen=True, slots=True)

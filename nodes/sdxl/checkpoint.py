@@ -38,6 +38,7 @@ class Checkpoint:
     prediction: Prediction
     zero_terminal_snr: bool
     configuration: Configuration
+    has_vae: bool = True
 
     @property
     def has_own_latents(self) -> bool:
@@ -52,7 +53,8 @@ def inspect_checkpoint(path: Path) -> Checkpoint:
     _refuse_incomplete(header)
     configuration = configuration_of(header)
     terminal = _zero_terminal_snr(header) or configuration.scheduler.rescale_betas_zero_snr
-    return Checkpoint(_size(header, configuration), _prediction(header, configuration), terminal, configuration)
+    prediction = _prediction(header, configuration)
+    return Checkpoint(_size(header, configuration), prediction, terminal, configuration, _has_vae(header))
 
 
 def inspect_vae(path: Path) -> VaeConfig:
@@ -125,13 +127,16 @@ def _refuse_incomplete(header: Header) -> None:
     parts = {
         "the first text encoder (CLIP-L)": _CLIP_L in header.tensors,
         "the second text encoder (CLIP-bigG)": _CLIP_BIGG in header.tensors,
-        "the VAE": all(header.has(VAE + side) for side in VAE_SIDES),
     }
     absent = [part for part, there in parts.items() if not there]
-    if len(absent) == len(parts):
+    if len(absent) == len(parts) and not _has_vae(header):
         raise AssetRefused(f"{header.name} holds a UNet alone, without text encoders and VAE", hint=_PICK)
     if absent:
         raise AssetRefused(f"{header.name} lacks {' and '.join(absent)}", hint=_PICK)
+
+
+def _has_vae(header: Header) -> bool:
+    return all(header.has(VAE + side) for side in VAE_SIDES)
 
 
 def _prediction(header: Header, configuration: Configuration) -> Prediction:

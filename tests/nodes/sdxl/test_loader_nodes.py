@@ -1,6 +1,7 @@
 """The nodes between a file and a picture: checkpoint, VAE, decode, encode."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from nodes.checkpoint_loader import CheckpointLoader
 from nodes.decode import Decode
 from nodes.encode_image import EncodeImage
 from nodes.sdxl.arrays import from_tensor
+from nodes.sdxl.checkpoint import Prediction
 from nodes.sdxl.pool import Pool
 from nodes.vae import FP16_FIX, VAE
 from nodes.values import Latents, Model, TextEncoders, Vae, Weights
@@ -52,6 +54,30 @@ def test_a_checkpoint_gives_three_handles_and_loads_nothing(checkpoint: Path) ->
     assert loaded.model == Model(WEIGHTS, (128, 128), prediction="v_prediction", zero_terminal_snr=True)
     assert loaded.text_encoders == TextEncoders(WEIGHTS)
     assert loaded.vae == Vae(WEIGHTS, own=True)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize(("terminal", "expected"), [("yes", True), ("no", False)])
+@pytest.mark.parametrize("markers", [(), ("v_pred", "ztsnr")])
+def test_the_user_knows_better_than_the_file(
+    prediction: Prediction, terminal: Literal["yes", "no"], expected: bool, markers: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = write_checkpoint(tmp_path / "tiny.safetensors", markers=markers)
+    ctx = QuietContext(assets={"checkpoint": found("checkpoint", path)})
+    loaded = CheckpointLoader(prediction=prediction, zero_terminal_snr=terminal).run(ctx)
+    assert (loaded.model.prediction, loaded.model.zero_terminal_snr) == (prediction, expected)
+
+
+def test_a_checkpoint_without_a_vae_needs_another(checkpoint: Path, tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "bare.safetensors", without=("first_stage_model.",))
+    bundled = CheckpointLoader().run(QuietContext(assets={"checkpoint": found("checkpoint", path)})).vae
+    ctx = QuietContext(assets={"override": found("vae", checkpoint, "b" * 64)})
+    assert VAE(bundled=bundled, override="tiny").run(ctx).vae.weights.sha256 == "b" * 64
+    ctx = QuietContext(assets={"override": found("vae", None)})
+    with pytest.raises(AssetRefused, match=r"bare\.safetensors holds no VAE, and no other was chosen"):
+        VAE(bundled=bundled, override="none").run(ctx)
+    with pytest.raises(AssetRefused, match="holds no VAE"):
+        Decode(vae=bundled, latents=latents()).run(context(path))
 
 
 def test_a_checkpoint_that_is_nothing_is_missing() -> None:
