@@ -18,7 +18,6 @@ from nova_graph.cli.opening import (
     open_graph_file,
     open_runtime,
 )
-from nova_graph.cli.summary import told
 
 if TYPE_CHECKING:
     from engine.plan import Step
@@ -107,6 +106,7 @@ def _print_plan(plan: "Plan", rows: list[dict[str, Json]]) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from nova_graph.cli.summary import told
     from nova_graph.cli.tables import make_table
 
     console = Console(highlight=False)
