@@ -33,7 +33,10 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long jobs that are over are kept: until the first of these says otherwise, the oldest goes first."""
+    """How long jobs that are over are kept: until the first of these says otherwise.
+
+    The oldest goes first; where there are too many, the oldest of the owner who keeps the most.
+    """
 
     seconds: float = 7 * 24 * 3600.0
     """Age since the end of the job."""

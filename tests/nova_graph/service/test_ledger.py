@@ -339,6 +339,21 @@ def test_jobs_beyond_the_number_or_the_bytes_go_the_oldest_first(tmp_path: Path,
     asyncio.run(check())
 
 
+@pytest.mark.parametrize("keep", [Retention(jobs=5, seconds=1e12), Retention(bytes=5500, seconds=1e12)])
+def test_nobody_pushes_out_what_another_keeps(tmp_path: Path, keep: Retention) -> None:
+    async def check() -> None:
+        async with await open_ledger(tmp_path, keep) as ledger:
+            owners = "abccbcccc"
+            for number, owner in enumerate(owners, start=1):
+                await ledger.accept(entry(number, owner=owner), Lines())
+                await finish(ledger, number, picture(bytes([number]) * 1000), at=2000.0 + number)
+            assert await ledger.expire() == len(owners) - 5
+            left = {owner: [job.number for job in ledger.read.jobs(owner, limit=9, before=None)] for owner in "abc"}
+            assert left == {"a": [1], "b": [5, 2], "c": [9, 8]}
+
+    asyncio.run(check())
+
+
 def test_a_job_whose_webhook_was_not_told_is_kept(tmp_path: Path) -> None:
     async def check() -> None:
         async with await open_ledger(tmp_path, Retention(jobs=0)) as ledger:
