@@ -34,7 +34,8 @@ bench: $(READY)  ## Measure the engine and a whole run against hand-written code
 bench-http: $(READY)  ## Measure the service over real sockets
 	@$(BIN)/python -m benchmarks.http_cost
 
-docs: $(READY)  ## Write what is generated: docs/nodes.md and schemas/graph.schema.json
+docs: $(READY)  ## Write what is generated: docs/nodes.md, the schema, and the defaults of new nodes and versions
+	@$(BIN)/python -m tools.node_defaults
 	@$(BIN)/nova-graph schema > schemas/graph.schema.json
 	@$(BIN)/nova-graph nodes --markdown > docs/nodes.md
 
