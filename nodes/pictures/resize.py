@@ -1,5 +1,6 @@
 """Pictures to another size."""
 
+from math import sqrt
 from typing import Literal
 
 from nodes.pictures.batches import Picture
@@ -13,6 +14,17 @@ GRID = 8
 """A VAE needs sides that are multiples of this many pixels; sides that are asked for must be, others are rounded."""
 
 MAX_SIDE = 8192
+
+NEAR = 1.5
+"""How many times more or fewer pixels than its native size a model draws well."""
+
+
+def sides_near(own: tuple[int, int], native: tuple[int, int]) -> tuple[int, int] | tuple[None, None]:
+    """Return the sides that give a picture the area of a model's native size, or none where it is near that already."""
+    ratio = native[0] * native[1] / (own[0] * own[1])
+    if 1 / NEAR <= ratio <= NEAR:
+        return (None, None)
+    return (_on_grid(own[0] * sqrt(ratio)), _on_grid(own[1] * sqrt(ratio)))
 
 
 def target_size(
