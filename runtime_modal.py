@@ -22,6 +22,7 @@ from engine.values import Json
 from nova_graph.modal.containers import fetch_default, import_kernels, load_models, open_front, open_studio
 from nova_graph.modal.image import make_image
 from nova_graph.modal.jobs import JobWriter
+from nova_graph.modal.records import Stores
 from nova_graph.modal.settings import MOUNT, CloudSettings, read_cloud_settings
 from nova_graph.modal.volume import Shared
 
@@ -45,7 +46,10 @@ app = modal.App(SETTINGS.app)
 image = make_image(SETTINGS)
 volume = modal.Volume.from_name(SETTINGS.volume, create_if_missing=True)
 secrets = [modal.Secret.from_name(SETTINGS.secret)] if SETTINGS.secret else []
-jobs = modal.Dict.from_name(f"{SETTINGS.app}-jobs", create_if_missing=True)
+jobs = Stores(
+    records=modal.Dict.from_name(f"{SETTINGS.app}-jobs", create_if_missing=True),
+    rest=modal.Dict.from_name(f"{SETTINGS.app}-job-events", create_if_missing=True),
+)
 shared = Shared(commit=volume.commit, reload=volume.reload)
 region = SETTINGS.region or None
 
@@ -99,7 +103,7 @@ class NovaAnime:
     @modal.method()
     def run_job(self, job_id: str, owner: str, document: Document) -> list[Message]:
         """Run a job of the HTTP service: its events and its end go where the web function looks."""
-        return JobWriter(jobs, job_id).follow(self.studio.draw(document, owner=owner))
+        return JobWriter(jobs, job_id, tell_webhook.spawn).follow(self.studio.draw(document, owner=owner))
 
     @modal.method()
     def predict(self, inputs: Document) -> list[bytes]:
@@ -140,6 +144,15 @@ def timing_report() -> Document:
     return open_front(shared).timing_report()
 
 
+@app.function(image=image, secrets=secrets, timeout=HOUR, region=region)
+@modal.concurrent(max_inputs=100)
+async def tell_webhook(owner: str, job_id: str) -> None:
+    """Call the webhook of a job that is over."""
+    from nova_graph.modal.telling import tell_webhook
+
+    await tell_webhook(jobs, owner, job_id)
+
+
 @app.function(
     image=image,
     volumes={MOUNT: volume},
@@ -152,9 +165,11 @@ def timing_report() -> Document:
 @modal.asgi_app(requires_proxy_auth=SETTINGS.proxy_auth)
 def web() -> Any:
     """Serve the HTTP API; a GPU container starts only for what is left to compute."""
+    from nova_graph.modal.backend import ModalBackend
     from nova_graph.modal.web import make_web_app
 
-    return make_web_app(open_front(shared, names_only=True), jobs, NovaAnime().run_job, shared)
+    backend = ModalBackend(jobs, run=NovaAnime().run_job, tell=tell_webhook)
+    return make_web_app(open_front(shared, names_only=True), backend, shared)
 
 
 @app.local_entrypoint()

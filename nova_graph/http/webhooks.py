@@ -107,6 +107,13 @@ class Courier:
             self._pending[job.owner] += 1
             task.add_done_callback(partial(self._forget, job.owner, job.id))
 
+    async def tell(self, owner: str, job_id: str) -> None:
+        """Call the webhook of a job that is over until it is taken, and note that it was told."""
+        ended = await self._end_of(owner, job_id)
+        if ended is not None:
+            await self._tell(owner, job_id, ended)
+        await self._backend.webhook_told(job_id)
+
     async def close(self) -> None:
         """Stop; what was not told is told by the next process."""
         tasks = list(self._tasks.values())
@@ -121,10 +128,9 @@ class Courier:
 
     async def _see_through(self, owner: str, job_id: str) -> None:
         try:
-            ended = await self._end_of(owner, job_id)
-            if ended is not None:
-                await self._tell(owner, job_id, ended)
-            await self._backend.webhook_told(job_id)
+            await self._end_of(owner, job_id)
+            if not await self._backend.hand_on_webhook(owner, job_id):
+                await self.tell(owner, job_id)
         except Exception:  # noqa: BLE001 - a task of its own: nobody else would hear of it
             _log.exception("the webhook of job %s failed", job_id)
 

@@ -13,8 +13,8 @@ from nodes.values import File
 from nova_graph.modal.jobs import lines_of_failure
 from nova_graph.modal.records import (
     COUNT,
-    JOB,
     Record,
+    Stores,
     call_key,
     claim_key,
     ended,
@@ -23,9 +23,9 @@ from nova_graph.modal.records import (
     from_plain_files,
     new_record,
     piece_key,
-    record_key,
     to_entry,
     to_plain_files,
+    told_key,
 )
 from nova_graph.service.backend import OVER, Answer, Job, Load, NewJob, QueueFull, State, StoredEvent
 
@@ -40,33 +40,37 @@ FULL = 30.0
 
 
 class ModalBackend:
-    """The service's `Backend` over one Modal Dict and one function that takes `(job id, owner, document)`.
+    """The service's `Backend` over two Modal Dicts and two functions.
 
+    `run` takes `(job id, owner, document)`, `tell` takes `(owner, job id)` and calls the webhook of a job that is over.
     A job's number is a count and not a promise: two jobs accepted in the same moment may share one.
     """
 
-    def __init__(self, store: Any, function: Any) -> None:
-        self._store = store
-        self._function = function
+    def __init__(self, stores: Stores, run: Any, tell: Any) -> None:
+        self._records = stores.records
+        self._store = stores.rest
+        self._run = run
+        self._tell = tell
 
     async def submit(self, job: NewJob, answer: Answer | None = None) -> Job:
-        """Accept a job; see `Backend.submit`. Raises QueueFull."""
+        """Accept a job; see `Backend.submit`. Raises QueueFull, and keeps nothing of a job that is not accepted."""
         record = new_record(job, await self._next_number())
-        if job.idempotency_key:
-            claim = claim_key(job.owner, job.idempotency_key)
-            if not await self._store.put.aio(claim, record.job.id, skip_if_exists=True):
-                earlier = await self.job_with_key(job.owner, job.idempotency_key)
-                if earlier is not None:
-                    return earlier
-        if answer is not None:
-            return await self._accept_answered(record, answer)
-        await self._save(record)
+        claim = claim_key(job.owner, job.idempotency_key) if job.idempotency_key else ""
+        if claim and not await self._store.put.aio(claim, record.job.id, skip_if_exists=True):
+            earlier = await self.job_with_key(job.owner, job.idempotency_key)
+            if earlier is not None:
+                return earlier
         try:
-            call = await self._function.spawn.aio(record.job.id, job.owner, job.document)
-        except modal.exception.ResourceExhaustedError as error:
-            await self._store.pop.aio(record_key(record.job.id))
-            raise QueueFull(FULL) from error
-        await self._store.put.aio(call_key(record.job.id), call.object_id)
+            if answer is not None:
+                return await self._accept_answered(record, answer)
+            await self._accept(record, job)
+        except BaseException as error:
+            await self._records.pop.aio(record.job.id, None)
+            if claim:
+                await self._store.pop.aio(claim, None)
+            if isinstance(error, modal.exception.ResourceExhaustedError):
+                raise QueueFull(FULL) from error
+            raise
         return record.job
 
     async def job(self, owner: str, job_id: str) -> Job | None:
@@ -139,7 +143,10 @@ class ModalBackend:
         record = await self._record(owner, job_id)
         if record is None or record.job.state in OVER:
             return record.job if record is not None else None
-        await self._call(await self._call_id(job_id)).cancel.aio()
+        call_id = await self._call_id(job_id)
+        if not call_id:
+            return (await self._give_up(record, "cancelled", "")).job
+        await self._call(call_id).cancel.aio()
         return await self.job(owner, job_id)
 
     async def ready(self) -> bool:
@@ -154,9 +161,19 @@ class ModalBackend:
         """Return the jobs of all owners that have a webhook which was not told yet that they are over."""
         return tuple(each.job for each in await self._all() if each.job.webhook_url and not each.is_told)
 
+    async def hand_on_webhook(self, owner: str, job_id: str) -> bool:
+        """Have the webhook of a job that is over called by a function of its own, unless somebody had that done."""
+        if await self._store.put.aio(told_key(job_id), "handed on", skip_if_exists=True):
+            try:
+                await self._tell.spawn.aio(owner, job_id)
+            except BaseException:
+                await self._store.pop.aio(told_key(job_id), None)
+                raise
+        return True
+
     async def webhook_told(self, job_id: str) -> None:
         """Note that a job's webhook needs no further call."""
-        entry = await self._store.get.aio(record_key(job_id), None)
+        entry = await self._records.get.aio(job_id, None)
         if entry is not None:
             await self._save(replace(from_entry(entry), is_told=True))
 
@@ -171,6 +188,15 @@ class ModalBackend:
             cancelled=states["cancelled"],
         )
 
+    async def _accept(self, record: Record, job: NewJob) -> None:
+        await self._save(record)
+        call = await self._run.spawn.aio(record.job.id, job.owner, job.document)
+        try:
+            await self._store.put.aio(call_key(record.job.id), call.object_id)
+        except BaseException:
+            await call.cancel.aio()
+            raise
+
     async def _accept_answered(self, record: Record, answer: Answer) -> Job:
         await self._store.put.aio(files_key(record.job.id), to_plain_files(answer.files))
         await self._store.put.aio(piece_key(record.job.id, 0), list(answer.events))
@@ -181,7 +207,7 @@ class ModalBackend:
         return done.job
 
     async def _record(self, owner: str, job_id: str) -> Record | None:
-        entry = await self._store.get.aio(record_key(job_id), None)
+        entry = await self._records.get.aio(job_id, None)
         record = from_entry(entry) if entry is not None else None
         if record is None or record.job.owner != owner:
             return None
@@ -208,7 +234,7 @@ class ModalBackend:
             state, text = "failed", f"{type(error).__name__}: {error}"
         else:
             state, text = "", ""
-        entry = await self._store.get.aio(record_key(record.job.id), None)
+        entry = await self._records.get.aio(record.job.id, None)
         current = from_entry(entry) if entry is not None else record
         if not state or current.job.state in OVER:
             return current
@@ -225,8 +251,7 @@ class ModalBackend:
         return over
 
     async def _all(self) -> list[Record]:
-        found = [each async for each in self._store.items.aio()]
-        return [from_entry(entry) for key, entry in found if key.startswith(JOB)]
+        return [from_entry(entry) async for entry in self._records.values.aio()]
 
     async def _next_number(self) -> int:
         number = int(await self._store.get.aio(COUNT, 0)) + 1
@@ -234,7 +259,7 @@ class ModalBackend:
         return number
 
     async def _save(self, record: Record) -> None:
-        await self._store.put.aio(record_key(record.job.id), to_entry(record))
+        await self._records.put.aio(record.job.id, to_entry(record))
 
     async def _call_id(self, job_id: str) -> str:
         return str(await self._store.get.aio(call_key(job_id), ""))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from engine.errors import AssetError
 from nodes.assets import read_settings
 from nova_graph.modal.documents import without_history
 from nova_graph.modal.front import Front, front_runtime
@@ -82,8 +83,11 @@ def open_front(volume: Shared, *, names_only: bool = False) -> Front:
 
 
 def fetch_default(front: Front, checkpoint: str) -> str:
-    """Download a checkpoint and the VAE that goes with it; raises NovaError."""
-    return front.fetch(models_document(checkpoint))
+    """Download a checkpoint and the VAE that goes with it; raises NovaError, without a place in a graph of nobody's."""
+    try:
+        return front.fetch(models_document(checkpoint))
+    except AssetError as error:
+        raise (error.__cause__ if isinstance(error.__cause__, AssetError) else error) from None
 
 
 def reseed() -> None:

@@ -42,8 +42,6 @@ def environ(settings: CloudSettings) -> dict[str, str]:
         "NOVA_MODELS_LOCK": f"{MOUNT}/models.lock",
         "NOVA_DEVICE": settings.device,
         "NOVA_REQUIRE_CHECKPOINT": "1",
-        "HF_HOME": f"{MOUNT}/hf",
-        "HF_XET_HIGH_PERFORMANCE": "1",
         "TORCHINDUCTOR_COMPILE_THREADS": "1",
         "YOLO_CONFIG_DIR": "/tmp/ultralytics",  # noqa: S108 - a folder of a container nobody shares
     }

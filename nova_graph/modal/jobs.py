@@ -1,31 +1,35 @@
 """A job of the HTTP service in a GPU container: its record and its events are kept where the web function sees them."""
 
+import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from modal.exception import InputCancellation
 
 from engine.events import Done
-from nova_graph.modal.records import Entry, Record, ended, from_entry, piece_key, record_key, to_entry
+from nova_graph.modal.records import Entry, Record, Stores, ended, from_entry, piece_key, to_entry, told_key
 from nova_graph.modal.wire import Message, Report, from_error, to_event, to_files, to_report
-from nova_graph.service.backend import State
+from nova_graph.service.backend import OVER, Job, State
 from nova_graph.service.event_text import picture_trees, tell, tell_engine, text_of
 
 PIECE_SECONDS = 0.5
 """Events are written this often at most: each time is a request to Modal."""
 
+_log = logging.getLogger(__name__)
+
 _STATES: dict[str, State] = {"ok": "done", "failed": "failed", "cancelled": "cancelled"}
 
 
 class JobWriter:
-    """Writes what one job tells into a Modal Dict; `store` has `get`, `put` and `contains`."""
+    """Writes what one job tells into Modal Dicts; `tell(owner, job id)` has its webhook called when it is over."""
 
-    def __init__(self, store: Any, job_id: str) -> None:
-        self._store = store
+    def __init__(self, stores: Stores, job_id: str, tell: Callable[[str, str], object]) -> None:
+        self._records = stores.records
+        self._store = stores.rest
         self._id = job_id
-        self._record: Record = from_entry(store.get(record_key(job_id)))
+        self._tell = tell
+        self._record: Record = from_entry(self._records.get(job_id))
         self._lines: list[str] = []
         self._pieces = 0
         self._written = time.monotonic()
@@ -38,9 +42,11 @@ class JobWriter:
     def follow(self, messages: Iterable[Message]) -> list[Entry]:
         """Take the messages of a run to their end and return its pictures as plain data.
 
-        When the call is cancelled or fails, that is written down before the exception goes on. A KeyboardInterrupt is
-        no end: Modal takes the machine away and runs the call again elsewhere.
+        A job that was cancelled before is not begun. When the call is cancelled or fails, that is written down before
+        the exception goes on. A KeyboardInterrupt is no end: Modal takes the machine away and runs the call elsewhere.
         """
+        if self._record.job.state in OVER:
+            return []
         self._begin()
         try:
             for message in messages:
@@ -112,6 +118,16 @@ class JobWriter:
             cold=max(0.0, cold),
         )
         self._save(replace(over, pieces=self._pieces))
+        self._hand_on_webhook(over.job)
+
+    def _hand_on_webhook(self, job: Job) -> None:
+        if not job.webhook_url or not self._store.put(told_key(job.id), "handed on", skip_if_exists=True):
+            return
+        try:
+            self._tell(job.owner, job.id)
+        except Exception:  # noqa: BLE001 - the job is over, whatever its webhook does
+            _log.warning("the webhook of job %s waits for the next web container", job.id, exc_info=True)
+            self._store.pop(told_key(job.id), None)
 
     def _write(self) -> None:
         if self._lines:
@@ -122,7 +138,7 @@ class JobWriter:
 
     def _save(self, record: Record) -> None:
         self._record = record
-        self._store.put(record_key(self._id), to_entry(record))
+        self._records.put(self._id, to_entry(record))
 
 
 def lines_of_failure(error: str, state: State) -> Iterator[str]:

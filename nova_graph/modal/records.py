@@ -1,4 +1,4 @@
-"""Jobs as they are kept in a Modal Dict: one entry a job, and its events in numbered pieces.
+"""Jobs as they are kept in two Modal Dicts: one entry a job, and apart from these its events in numbered pieces.
 
 Entries expire a week after they were last touched, as Modal's results do.
 """
@@ -14,16 +14,18 @@ from nova_graph.modal.wire import to_files
 from nova_graph.service.backend import Job, NewJob, State
 
 Entry = dict[str, Any]
-JOB = "job/"
-"""What the keys of jobs begin with."""
-
 COUNT = "count"
 """The key of how many jobs there were."""
 
 
-def record_key(job_id: str) -> str:
-    """Return the key of a job's entry."""
-    return f"{JOB}{job_id}"
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Two Modal Dicts."""
+
+    records: Any
+    """Jobs by id, and nothing else: all of it is read where jobs are listed or counted."""
+    rest: Any
+    """Events, pictures, idempotency keys and calls, by the keys of this module."""
 
 
 def claim_key(owner: str, idempotency_key: str) -> str:
@@ -39,6 +41,11 @@ def piece_key(job_id: str, piece: int) -> str:
 def files_key(job_id: str) -> str:
     """Return the key of the pictures of a job that no container ran."""
     return f"files/{job_id}"
+
+
+def told_key(job_id: str) -> str:
+    """Return the key that is taken by whoever has a job's webhook called."""
+    return f"told/{job_id}"
 
 
 def call_key(job_id: str) -> str:

@@ -156,6 +156,10 @@ class Backend(Protocol):
         """Return the jobs of all owners with a webhook that is still to be called: now, or once they are over."""
         ...
 
+    async def hand_on_webhook(self, owner: str, job_id: str) -> bool:
+        """Have somebody else call the webhook of a job that is over; False where the caller is to do it."""
+        ...
+
     async def webhook_told(self, job_id: str) -> None:
         """Note that a job's webhook needs no further call."""
         ...

@@ -143,6 +143,10 @@ class LocalBackend:
         """Return the jobs of all owners with a webhook that is still to be called: now, or once they are over."""
         return self._ledger.read.webhooks_due()
 
+    async def hand_on_webhook(self, owner: str, job_id: str) -> bool:
+        """Return False: there is only this process."""
+        return False
+
     async def webhook_told(self, job_id: str) -> None:
         """Note that a job's webhook needs no further call."""
         await self._ledger.make(partial(transitions.webhook_told, job_id=job_id))

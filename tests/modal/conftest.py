@@ -12,6 +12,12 @@ from tests.modal.control_plane.plane import ControlPlane
 
 PIN = "1.6."
 
+WEBHOOKS = {
+    "NOVA_WEBHOOK_SECRET": "a-secret-for-webhooks-in-tests",
+    "NOVA_WEBHOOK_NETWORKS": "127.0.0.1/32",
+    "NOVA_WEBHOOK_HTTP": "1",
+}
+
 
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
@@ -22,7 +28,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
             "read its changes, adapt the control plane, and move PIN and constraints.txt together"
         )
     with ControlPlane(tmp_path_factory.mktemp("plane")) as running:
-        running.secrets.named[SECRET] = {"NOVA_API_KEYS": KEY}
+        running.secrets.named[SECRET] = {"NOVA_API_KEYS": KEY, **WEBHOOKS}
         yield running
 
 

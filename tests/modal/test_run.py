@@ -112,6 +112,13 @@ def test_without_a_checkpoint_nobody_pays_for_the_embedded_model(cloud: Cloud, p
     assert gpu_containers(plane) == before
 
 
+def test_a_download_without_a_source_says_where_it_looked(cloud: Cloud) -> None:
+    done = cloud.modal("run", f"{SHELL}::fetch_checkpoint", code=1)
+    told = done.stderr + done.stdout
+    assert "No checkpoint was found; tried in this order:" in told
+    assert "graph:1:" not in told, "nobody wrote that graph"
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

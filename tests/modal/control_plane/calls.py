@@ -56,6 +56,8 @@ class Calls:
         self._inputs: dict[str, Input] = {}
         self._ids = itertools.count(1)
         self.on_input: Callable[[str], None] = lambda function_id: None
+        self.is_refusing = False
+        """Whether calls are refused, as where the plan of a workspace does not allow them."""
         self.on_terminate: Callable[[str], None] = lambda task: None
 
     def begin(
@@ -100,6 +102,8 @@ class Calls:
         )
 
     async def FunctionMap(self, request: api_pb2.FunctionMapRequest, task: str) -> api_pb2.FunctionMapResponse:
+        if self.is_refusing:
+            raise GRPCError(Status.FAILED_PRECONDITION, "no calls are taken now")
         contents = [item.input for item in request.pipelined_inputs]
         call = self.begin(request.function_id, request.function_call_invocation_type, contents)
         return api_pb2.FunctionMapResponse(
