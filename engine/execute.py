@@ -3,10 +3,12 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Literal as OneOf
+
+from pydantic import ValidationError
 
 from engine.bound import Binding, Literal, Reference
 from engine.errors import Cancelled, NodeError, OutputError
@@ -15,8 +17,12 @@ from engine.node import Output
 from engine.plan import Plan, Step, output_of
 from engine.running import RunContext
 from engine.services import Cancel, Services
+from engine.unfit import in_words
 
 MOST_WORKERS = 32
+LOOK_AROUND = 0.1
+"""Seconds after which a run that waits for the device looks whether it is to stop."""
+
 OnEvent = Callable[[AnyEvent], None]
 
 
@@ -246,11 +252,13 @@ class _Execution:
         context = RunContext(
             step, self._plan, self._services, self._is_stopping, self._say, self._show, previews=self._previews
         )
-        if declaration.device:
-            with self._services.lane:
+        try:
+            with self._lane() if declaration.device else nullcontext():
                 output = node.run(context)
-        else:
-            output = node.run(context)
+        except ValidationError as error:
+            if error.title != declaration.output_class.__name__:
+                raise
+            raise OutputError(f"{declaration.name}.run gave what it does not declare: {in_words(error)}") from error
         if context.is_makeshift or not self._makeshift.isdisjoint(step.needs):
             self._makeshift.update((step.id, *self._twins.get(step.id, ())))
         for port, _ in declaration.asset_inputs:
@@ -260,6 +268,17 @@ class _Execution:
                 f"{declaration.name}.run returned {type(output).__name__}, not {declaration.output_class.__name__}"
             )
         return output
+
+    @contextmanager
+    def _lane(self) -> Iterator[None]:
+        """Hold the device; whoever waits for another run still hears that this one is to stop."""
+        while not self._services.lane.acquire(timeout=LOOK_AROUND):
+            if self._is_stopping():
+                raise Cancelled
+        try:
+            yield
+        finally:
+            self._services.lane.release()
 
     def _check_asset(self, node: str, port: str) -> None:
         """Refuse what was made from a file that changed meanwhile: it would be cached as the old content's."""

@@ -2,11 +2,12 @@
 
 import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from engine.cache import Cache
-from engine.errors import Cancelled, NodeError
+from engine.errors import Cancelled, NodeError, OutputError
 from engine.events import AnyEvent, Cached, Done, Failed, Finished, Planned, Progress, Started, Warned
 from engine.execute import execute
 from engine.memory import Memory
@@ -247,6 +248,31 @@ def test_a_listener_that_fails_at_the_end_does_not_hide_why_a_node_failed() -> N
 
     with pytest.raises(NodeError):
         execute(make_plan(bound, within), within, on_event=hear)
+
+
+def test_a_run_that_waits_for_the_device_can_be_cancelled() -> None:
+    bound = graph(NODES, {"a": ("DeviceWait", {"milliseconds": 1})}, {"a": "$a.value"})
+    within, cancel, begun = services(), Cancel(), threading.Event()
+
+    def hear(event: AnyEvent) -> None:
+        if isinstance(event, Started):
+            begun.set()
+
+    with within.lane, ThreadPoolExecutor(1) as pool:
+        waiting_run = pool.submit(execute, make_plan(bound, within), within, on_event=hear, cancel=cancel)
+        assert begun.wait(60)
+        cancel.set()
+        assert isinstance(waiting_run.exception(60), Cancelled)
+    assert execute(make_plan(bound, within), within, on_event=hear).outputs
+
+
+def test_an_output_of_another_type_is_told_without_pydantic_s_words() -> None:
+    bound = graph(NODES, {"m": ("Mistyped", {})}, {"m": "$m.value"})
+    with pytest.raises(NodeError) as caught:
+        Run(bound, services())
+    told = "m (Mistyped) failed: Mistyped.run gave what it does not declare: value: Input should be a valid integer"
+    assert str(caught.value) == f"{told}, got str"
+    assert isinstance(caught.value.cause, OutputError)
 
 
 def test_a_consumer_cannot_change_what_is_cached() -> None:

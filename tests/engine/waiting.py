@@ -115,6 +115,13 @@ class Fill(Node[Blocked]):
         return Blocked(block=Block(os.urandom(16) * 65536))
 
 
+class Mistyped(Node[Num]):
+    """Give a text for a number."""
+
+    def run(self, ctx: Context) -> Num:
+        return Num.model_validate({"value": "1"})
+
+
 class Kept(int):
     """A number that may hold more than a number, so that it has no canonical form."""
 
@@ -152,6 +159,7 @@ def waiting() -> Registry:
             Lie,
             MakeToken,
             Meet,
+            Mistyped,
             Number,
             Odd,
             Rough,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.errors import GraphErrors
+from engine.errors import Cancelled, GraphErrors
 from engine.events import AnyEvent, Done, Progress
 from nodes.assets import read_settings
 from nova_graph import Cancel, Runtime, arun, load, local_runtime, run
@@ -108,9 +108,18 @@ def test_cancelling_the_task_stops_the_run_between_steps(graph_file: Path, runti
 
 def test_a_run_can_be_cancelled_from_the_callback(graph_file: Path, runtime: Runtime) -> None:
     cancel = Cancel()
-    cancel.set()
-    with pytest.raises(Exception, match="cancelled"):
-        run(load(graph_file, runtime=runtime).plan(seed=3), cancel=cancel)
+    heard: list[AnyEvent] = []
+
+    def hear(event: AnyEvent) -> None:
+        heard.append(event)
+        if isinstance(event, Progress):
+            cancel.set()
+
+    with pytest.raises(Cancelled):
+        run(load(graph_file, runtime=runtime).plan(seed=3, steps=20), on_event=hear, cancel=cancel)
+    assert [event.step for event in heard if isinstance(event, Progress)] == [1]
+    assert isinstance(heard[-1], Done)
+    assert heard[-1].outcome == "cancelled"
 
 
 def test_the_guide_to_writing_nodes_tells_the_truth(tmp_path: Path, runtime: Runtime) -> None:
