@@ -19,6 +19,7 @@ GraphFile = Annotated[
     Path | None, typer.Argument(metavar="GRAPH [--any-input VALUE]...", help="A graph file.", show_default=False)
 ]
 Picture = Annotated[Path | None, typer.Argument(metavar="IMAGE [--any-input VALUE]...", help="A picture of ours.")]
+PictureHelp = Annotated[bool, typer.Option("--help", "-h", help="Show this, and the inputs of IMAGE.")]
 Help = Annotated[bool, typer.Option("--help", "-h", help="Show this, and the inputs of GRAPH.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set an input by its name.")]
 Device = Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda or mps.", show_default=False)]
@@ -65,7 +66,7 @@ def run(
     from nova_graph.cli.commands.run import RunOptions, run_graph
 
     given = collect(ctx, graph, settings, help_, traceback)
-    lines = open_lines(previews) if json else None
+    lines = open_lines(json, traceback, previews=previews)
     if on != "local" or sweep:
         from nova_graph.cli.commands.cloud import CloudOptions, run_elsewhere
 
@@ -134,16 +135,21 @@ def rerun(
     json: AsJson = False,
     no_cache: NoCache = False,
     traceback: Traceback = False,
-    help_: Help = False,
+    help_: PictureHelp = False,
 ) -> None:
-    """Run the graph that a picture carries again; the inputs may be changed."""
+    """Run the graph that a picture carries again, with other inputs if given.
+
+    Conditions (`when`) are settled in it, so it has only the inputs that it used; --help after IMAGE lists them.
+    """
     from nova_graph.cli.commands.rerun import rerun_picture, verify_picture
     from nova_graph.cli.commands.run import RunOptions
 
     given = collect(ctx, image, settings, help_, traceback, is_graph=False)
     if verify:
-        perform(lambda: verify_picture(given, device), traceback)
-    lines = open_lines(previews=False) if json else None
+        others = {"--json": json, "--no-cache": no_cache, "--out": out != OUTPUTS}
+        unused = [flag for flag, is_given in others.items() if is_given]
+        perform(lambda: verify_picture(given, device, unused), traceback)
+    lines = open_lines(json, traceback)
     perform(lambda: rerun_picture(given, RunOptions(out, device, not no_cache), lines), traceback, lines)
 
 
@@ -182,7 +188,7 @@ def submit(
     from nova_graph.cli.commands.submit import SubmitOptions, submit_graph
 
     given = collect(ctx, graph, settings, help_, traceback)
-    lines = open_lines(previews) if json else None
+    lines = open_lines(json, traceback, previews=previews)
     perform(lambda: submit_graph(given, SubmitOptions(url, out), lines), traceback, lines)
 
 

@@ -22,16 +22,19 @@ def collect(
     *,
     is_graph: bool = True,
 ) -> "Given":
-    """Collect what the command line says; `--help` prints the options and the graph's inputs, and ends here."""
+    """Collect what the command line says; `--help` prints the options and the graph's inputs, and ends here.
+
+    The graph is in a picture unless `is_graph`.
+    """
     from nova_graph.cli.exits import UsageError
     from nova_graph.cli.opening import Given
 
     if help_ or path is None:
         sys.stdout.write(f"{ctx.get_help()}\n\n")
-        if path is None or not is_graph:
+        if path is None:
             raise typer.Exit(0 if help_ else 2)
         shown = Given(path)
-        perform(lambda: _print_inputs(shown), traceback)
+        perform(lambda: _print_inputs(shown, is_graph), traceback)
 
     def misplaced() -> None:
         raise UsageError(
@@ -43,15 +46,29 @@ def collect(
     return Given(path, tuple(ctx.args), tuple(settings or ()))
 
 
-def _print_inputs(given: "Given") -> None:
-    from nova_graph.cli.commands.inputs import print_inputs
+def _print_inputs(given: "Given", is_graph: bool) -> None:
+    if is_graph:
+        from nova_graph.cli.commands.inputs import print_inputs
 
-    print_inputs(given)
+        print_inputs(given)
+    else:
+        from nova_graph.cli.commands.rerun import print_picture_inputs
+
+        print_picture_inputs(given)
 
 
-def open_lines(previews: bool) -> "Lines":
-    """Return what writes events to standard output as NDJSON."""
+def open_lines(as_json: bool, traceback: bool, *, previews: bool = False) -> "Lines | None":
+    """Return what writes events to standard output as NDJSON, or None where that is not wanted."""
     from nova_graph.cli.ndjson import Lines
     from nova_graph.cli.printing import Printer
 
-    return Lines(Printer().write, previews)
+    def refuse_previews() -> None:
+        from nova_graph.cli.exits import UsageError
+
+        raise UsageError("--previews are pictures in the events of --json", hint="Add --json, or leave --previews out.")
+
+    if as_json:
+        return Lines(Printer().write, previews)
+    if previews:
+        perform(refuse_previews, traceback)
+    return None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.errors import SettingError
 from engine.values import Json
 from engine.words import Words
 from nova_graph.cli.exits import UsageError
@@ -39,7 +40,13 @@ def open_runtime(*, device: str = "", on_disk: bool = True, warn: "Warn | None" 
     settings = read_environment()
     if device:
         settings = replace(settings, device=device.strip().lower())
-    return local_runtime(settings=settings, on_disk=on_disk, warn=warn or tell, reading=FirstReading(sys.stderr.write))
+    reading = FirstReading(sys.stderr.write)
+    try:
+        return local_runtime(settings=settings, on_disk=on_disk, warn=warn or tell, reading=reading)
+    except SettingError as error:
+        if not device:
+            raise
+        raise SettingError(error.message.replace("NOVA_DEVICE", "--device"), hint=error.hint) from error
 
 
 def open_graph(path: Path, runtime: "Runtime") -> "Graph":
@@ -68,6 +75,8 @@ def every_node() -> "Registry":
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", hint="Name a graph file in it.")
     if not path.is_file():
         raise UsageError(f"there is no graph file {path}{_nearest(path)}")
     try:

@@ -66,6 +66,43 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(command: Command) -> None:
     assert process.wait() == 1
 
 
+def test_ctrl_c_while_the_program_still_loads_is_quiet(command: Command) -> None:
+    """The interrupt comes when the command line is imported, whatever the machine's speed."""
+    program = """
+import os, signal, sys
+
+class Press:
+    def find_spec(self, name, path, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Press())
+from nova_graph.__main__ import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=command.environ, cwd=ROOT, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_rerun_verify_takes_no_option_that_it_would_ignore(command: Command) -> None:
+    picture = command.call("run", command.write(PAINTING), "--seed", "7").stdout.strip()
+    for words in (["--json"], ["--no-cache"], ["--out", "there"]):
+        done = command.call("rerun", picture, "--verify", *words, code=2)
+        assert f"leave {words[0]} out" in done.stderr
+    assert not (command.folder / "there").exists()
+
+
+def test_rerun_help_lists_the_inputs_of_the_picture(command: Command) -> None:
+    picture = command.call("run", command.write(PAINTING), "--seed", "7").stdout.strip()
+    shown = command.call("rerun", picture, "--help").stdout
+    assert "--grey INTEGER" in shown
+    assert "How light." in shown
+    assert "A grey picture." in shown
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
 @pytest.mark.parametrize("words", [["run", "graph.yaml", "--json"], ["plan", "graph.yaml"], ["nodes"], ["schema"]])
 def test_a_full_disk_is_one_line(command: Command, words: list[str]) -> None:
@@ -124,6 +161,9 @@ def test_check_is_content_with_a_good_graph(command: Command) -> None:
         (["nodes", "Plu"], 2, "there is no node type Plu; did you mean Plus?"),
         (["rerun", "graph.yaml"], 3, "graph.yaml is not a PNG, JPEG or WebP picture"),
         (["rerun", "nowhere.png"], 2, "nowhere.png cannot be read"),
+        (["check", "."], 2, ". is a folder\n  Name a graph file in it."),
+        (["run", "graph.yaml", "--previews"], 2, "--previews are pictures in the events of --json"),
+        (["plan", "graph.yaml", "--device", "xyz"], 2, "--device is 'xyz'"),
         (["frobnicate"], 2, "No such command"),
     ],
 )

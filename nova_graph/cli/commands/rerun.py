@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +15,13 @@ from nodes.pictures.formats import MAX_BYTES
 from nodes.pictures.record import PictureRecord, read_metadata
 from nova_graph.cli.commands.run import RunOptions, display, draw_and_save, follow
 from nova_graph.cli.exits import UsageError
-from nova_graph.cli.opening import Given, given_inputs, open_runtime
+from nova_graph.cli.opening import Given, every_node, given_inputs, open_runtime
 from nova_graph.cli.recorded import RecordedAssets
 from nova_graph.cli.saving import base_name
 from nova_graph.cli.summary import Summary
 
 if TYPE_CHECKING:
+    from engine.graph import Graph as Written
     from nova_graph.api import Graph, Plan
     from nova_graph.cli.ndjson import Lines
     from nova_graph.runtime import Runtime
@@ -35,9 +36,23 @@ def rerun_picture(given: Given, options: RunOptions, lines: "Lines | None") -> N
         draw_and_save(plan, options.out, base_name(given.path), lines)
 
 
-def verify_picture(given: Given, device: str) -> bool:
-    """Draw a picture again from nothing and compare the pixels; returns whether they are equal. Raises NovaError."""
+def print_picture_inputs(given: Given) -> None:
+    """Print the flags of the inputs that a picture's graph has; raises NovaError."""
+    from nova_graph.cli.commands.inputs import print_inputs_of
+    from nova_graph.graph_file import GraphFile
+
+    record = read_metadata(_read(given.path), given.path.name)
+    print_inputs_of(GraphFile(_written(record, given.path), given.path, every_node()))
+
+
+def verify_picture(given: Given, device: str, unused: Sequence[str] = ()) -> bool:
+    """Draw a picture again from nothing and compare the pixels; returns whether they are equal.
+
+    `unused` are options that have no meaning here. Raises NovaError.
+    """
     path = given.path
+    if unused:
+        raise UsageError(f"--verify saves nothing, tells no events and uses no cache: leave {' and '.join(unused)} out")
     if given.tokens or given.settings:
         raise UsageError("--verify draws the very same picture: it takes no inputs")
     data = _read(path)
@@ -69,14 +84,19 @@ def _read(path: Path) -> bytes:
 
 
 def _graph(record: PictureRecord, path: Path, runtime: "Runtime") -> "Graph":
-    from engine.parse import parse
     from nova_graph.api import Graph
+
+    return Graph(_written(record, path), path, runtime.registry, runtime)
+
+
+def _written(record: PictureRecord, path: Path) -> "Written":
+    from engine.parse import parse
 
     nodes = record.graph.get("nodes")
     if isinstance(nodes, dict) and any(isinstance(node, dict) and "graph" in node for node in nodes.values()):
         raise AssetRefused(f"the graph in {path.name} includes other files, which a picture may not")
     text = json.dumps(record.graph, indent=1)
-    return Graph(parse(text.encode(), f"{path.name} (graph)"), path, runtime.registry, runtime)
+    return parse(text.encode(), f"{path.name} (graph)")
 
 
 def _with_recorded(runtime: "Runtime", record: PictureRecord) -> "Runtime":
