@@ -20,8 +20,8 @@ class ImageResized(Output):
 class ResizeImage(Node[ImageResized]):
     """Resize pictures, for instance between two samplers to draw in two passes.
 
-    Sides are multiples of 8 pixels; `scale` counts on top. With a `model` and neither side given, pictures whose area is
-    more than 1.5 times larger or smaller than the model's native one are brought to that; others keep their size.
+    Sides are multiples of 8 pixels; `scale` counts on top. With a `model` and neither side given, pictures whose area
+    is more than 1.5 times larger or smaller than the model's native one are brought to that; others keep their size.
     """
 
     image: Image

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Live = TypeVar("Live")
 
+UNKNOWN_MEMORY = 16 << 30
+"""What is assumed of a machine that does not tell: in half of it, one SDXL checkpoint stays loaded."""
+
 
 class KnownFiles:
     """Assets that remember where each content was found, so that a handle, which names content only, can be loaded."""
@@ -107,4 +110,12 @@ def usual_budget(environment: Environment) -> int:
         import torch
 
         return int(torch.cuda.get_device_properties(0).total_memory * 0.8)
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return _machine_memory() // 2
+
+
+def _machine_memory() -> int:
+    """Return the bytes of memory of this machine, or UNKNOWN_MEMORY where the system does not say (Windows)."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return UNKNOWN_MEMORY

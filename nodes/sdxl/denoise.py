@@ -136,26 +136,47 @@ class _Loop:
 
 
 class _Finite:
-    """Checks that latents are numbers, each step while the next one is under way: so a GPU is not waited for."""
+    """Checks that latents are numbers, each step while a GPU is at work on the next one, so that it never runs dry."""
 
     def __init__(self, steps: int) -> None:
         self._steps = steps
-        self._last: tuple[torch.Tensor, int] | None = None
+        self._last: tuple[_Answer, int] | None = None
 
     def look(self, latents: torch.Tensor, step: int) -> None:
         """Note the latents after a step, 0 being the beginning; raises NovaError about the one before."""
+        answer = _Answer(torch.isfinite(latents).all())
         self.finish()
-        self._last = (torch.isfinite(latents).all(), step)
+        self._last = (answer, step)
 
     def finish(self) -> None:
         """Raise NovaError if the latents last noted hold anything but numbers."""
-        if self._last is None or bool(self._last[0]):
+        if self._last is None or self._last[0].get():
             return
         where = f"in step {self._last[1]} of {self._steps}" if self._last[1] else "before the first step"
         raise NovaError(
             f"the latents stopped being finite numbers {where}",
             hint="A half-precision model may overflow: lower cfg or the PAG scale, or use bfloat16 or float32.",
         )
+
+
+class _Answer:
+    """A truth value on its way from the device: asking for it waits for what comes before it, not for what follows."""
+
+    def __init__(self, value: torch.Tensor) -> None:
+        self._arrived: torch.cuda.Event | None = None
+        self._value = value
+        if value.is_cuda:
+            # `bool(value)` would wait for all that is queued, the next step included.
+            self._value = torch.empty((), dtype=torch.bool, pin_memory=True)
+            self._value.copy_(value, non_blocking=True)
+            self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._arrived.record()
+
+    def get(self) -> bool:
+        """Return the value once it is there."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return bool(self._value)
 
 
 def latent_mask(weight: torch.Tensor) -> torch.Tensor:
