@@ -16,7 +16,7 @@ def orthogonalise(matrices: torch.Tensor) -> torch.Tensor:
     bfloat16 on a GPU; processors without that type would imitate it many times more slowly than they compute float32.
     """
     a, b, c = COEFFICIENTS
-    scaled = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    scaled: torch.Tensor = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     scaled = scaled.to(torch.bfloat16 if scaled.is_cuda else torch.float32)
     tall = scaled.size(-2) > scaled.size(-1)
     if tall:
