@@ -1,6 +1,7 @@
 """A whole run against the same picture drawn by hand with diffusers' own pipeline, with the same modules in memory."""
 
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -8,10 +9,12 @@ from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionXLPipeline
 
 from benchmarks.measure import Timing, interleaved
 from nodes.values import Model, TextEncoders, Vae
-from nova_graph import Graph, Runtime, load, local_runtime, run
+from nova_graph import Graph, Result, Runtime, load, local_runtime, run
 
 GRAPH = Path(__file__).parent / "plain.yaml"
-PROMPT = "1girl, solo, blue hair, red eyes, smile, white background, close-up"
+PROMPT = "1girl, solo, blue hair, red eyes, smile, white background, close-up, picture {number}"
+"""Numbered, so that every picture's prompt is encoded anew, by hand as through nova-graph."""
+
 NEGATIVE = "lowres, worst quality"
 STEPS = 24
 SIDE = 128
@@ -32,38 +35,42 @@ class WholeRun:
 
 
 def measure(repeats: int) -> WholeRun:
-    """Draw pictures both ways in turn; every picture has a new seed, so nothing but the models is reused."""
+    """Draw pictures both ways in turn; every one has a new prompt and seed, so nothing but the models is reused."""
     with local_runtime(on_disk=False) as runtime:
         graph = load(GRAPH, runtime=runtime)
         pipeline = _pipeline(graph, runtime)
-        seeds = iter(range(1, 1_000_000))
+        numbers = count(1)
         _draw_by_hand(pipeline, 0)
         timings = interleaved(
             [
-                lambda: _draw_by_hand(pipeline, next(seeds)),
-                lambda: run(graph.plan(seed=next(seeds))),
-                lambda: run(graph.plan(seed=0)),
+                lambda: _draw_by_hand(pipeline, next(numbers)),
+                lambda: _draw(graph, next(numbers)),
+                lambda: _draw(graph, 0),
             ],
             repeats,
         )
     return WholeRun(*timings)
 
 
-def _draw_by_hand(pipeline: StableDiffusionXLPipeline, seed: int) -> None:
+def _draw(graph: Graph, number: int) -> Result:
+    return run(graph.plan(prompt=PROMPT.format(number=number), seed=number))
+
+
+def _draw_by_hand(pipeline: StableDiffusionXLPipeline, number: int) -> None:
     pipeline(
-        PROMPT,
+        PROMPT.format(number=number),
         negative_prompt=NEGATIVE,
         num_inference_steps=STEPS,
         guidance_scale=5.0,
         width=SIDE,
         height=SIDE,
-        generator=torch.Generator().manual_seed(seed),
+        generator=torch.Generator().manual_seed(number),
     )
 
 
 def _pipeline(graph: Graph, runtime: Runtime) -> StableDiffusionXLPipeline:
     """Return diffusers' pipeline over the very modules that nova-graph has in its pool."""
-    outputs = run(graph.plan(seed=0)).outputs
+    outputs = _draw(graph, 0).outputs
     handles = (outputs["model"], outputs["text_encoders"], outputs["vae"])
     assert isinstance(handles[0], Model)
     assert isinstance(handles[1], TextEncoders)
