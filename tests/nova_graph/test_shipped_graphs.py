@@ -1,0 +1,58 @@
+"""The graphs that come with nova-graph: each fits the schema, and those not run elsewhere draw."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+from PIL import Image
+
+from engine.reading import read
+from engine.values import Json
+from nodes.assets import read_settings
+from nova_graph import Result, Runtime, load, local_runtime, run
+
+GRAPHS = sorted(Path("graphs").rglob("*.yaml"))
+SCHEMA = json.loads(Path("schemas/graph.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    folder = tmp_path_factory.mktemp("cache")
+    with local_runtime(settings=read_settings({"NOVA_CACHE_DIR": str(folder), "NOVA_THREADS": "1"})) as opened:
+        yield opened
+
+
+def draw(runtime: Runtime, name: str, **inputs: Json) -> Result:
+    graph = load(Path("graphs") / name, runtime=runtime)
+    return run(graph.plan_with({"checkpoint": "nova-nano", "steps": 2, **inputs}))
+
+
+def test_there_are_graphs() -> None:
+    assert len(GRAPHS) >= 6
+
+
+@pytest.mark.parametrize("path", GRAPHS, ids=str)
+def test_every_shipped_graph_fits_the_schema(path: Path) -> None:
+    tree = read(path.read_text(encoding="utf-8"), str(path)).plainly()
+    jsonschema.Draft202012Validator(SCHEMA).validate(tree)
+
+
+def test_img2img_draws_a_picture_again(runtime: Runtime, tmp_path: Path) -> None:
+    Image.new("RGB", (128, 128), "teal").save(tmp_path / "start.png")
+    result = draw(runtime, "img2img.yaml", picture=str(tmp_path / "start.png"), denoise=0.5, seed=3)
+    (file,) = result.files
+    assert (file.width, file.height) == (128, 128)
+    assert file.seed == 3
+    near = result.image.convert("RGB").resize((1, 1)).getpixel((0, 0))
+    assert isinstance(near, tuple)
+    assert near[0] < min(near[1:])
+
+
+def test_the_sweep_draws_three_moods_with_one_loaded_checkpoint(runtime: Runtime) -> None:
+    result = draw(runtime, "portrait-sweep.yaml")
+    assert list(result.files_by_output) == ["happy", "calm", "sleepy"]
+    assert [file.seed for file in result.files] == [11, 11, 11]
+    assert len({file.pixel_sha256 for file in result.files}) == 3
+    assert [step.id for step in result.plan.to_run if step.type == "CheckpointLoader"] in (["loader"], [])
