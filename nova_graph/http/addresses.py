@@ -52,6 +52,10 @@ def check_url(url: str, *, http: bool, networks: Sequence[Network]) -> SplitResu
     if parts.username is not None or parts.password is not None:
         raise WrongAddress("the address must not hold a user name or password")
     name = parts.hostname.rstrip(".").lower()
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        raise WrongAddress("the address names no host that there can be") from None
     literal = _literal(name)
     if literal is not None and not is_allowed(literal, networks):
         raise WrongAddress("the address lies in a private or reserved network")

@@ -23,6 +23,8 @@ AWAY: Final = 60.0
 AGAIN: Final = 0.5
 """Seconds before a stream that ended too early is taken up again."""
 
+KEY_HINT: Final = "Set NOVA_API_KEY to one of the service's keys."
+
 _PROBLEM: Final = "application/problem+json"
 _UNSURE: Final = (502, 503, 504)
 
@@ -42,11 +44,7 @@ class ServiceClient:
     """
 
     def __init__(self, url: str, key: SecretStr, *, away: float = AWAY) -> None:
-        headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key.get_secret_value() else {}
-        try:
-            self._http = httpx.Client(base_url=url, headers=headers, timeout=PATIENCE)
-        except (httpx.InvalidURL, ValueError) as error:
-            raise ServiceError(f"{url!r} is no address: {error}", hint="Write it like http://127.0.0.1:8000.") from None
+        self._http = httpx.Client(base_url=_base_url(url), headers=_authorization(key), timeout=PATIENCE)
         self._url = url
         self._away = away
         self._was_there = False
@@ -88,6 +86,7 @@ class ServiceClient:
     def events(self, job_id: str) -> Iterator[dict[str, Any]]:
         """Follow a job's events to the last; a stream that breaks is taken up again where it was."""
         last = 0
+        is_over = False
         since = time.monotonic()
         while True:
             try:
@@ -100,9 +99,11 @@ class ServiceClient:
                 if time.monotonic() - since > self._away:
                     raise self._unreachable(error) from None
             else:
-                if self.job(job_id)["state"] in ("done", "failed", "cancelled"):
+                if is_over:
                     return
-            time.sleep(AGAIN)
+                is_over = self.job(job_id)["state"] in ("done", "failed", "cancelled")
+            if not is_over:
+                time.sleep(AGAIN)
 
     def _stream(self, job_id: str, last: int) -> Iterator[tuple[int, dict[str, Any]]]:
         headers = {"Last-Event-ID": str(last)} if last else {}
@@ -164,6 +165,23 @@ class ServiceClient:
         raise error_of(answer)
 
 
+def _base_url(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        parsed = httpx.URL("")
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ServiceError(f"{url!r} is no address of a service", hint="Write it like http://127.0.0.1:8000.")
+    return parsed
+
+
+def _authorization(key: SecretStr) -> dict[str, str]:
+    text = key.get_secret_value()
+    if not (text.isascii() and text.isprintable()):
+        raise ServiceError("a key of a service is plain ASCII, and this one is not", hint=KEY_HINT)
+    return {"Authorization": f"Bearer {text}"} if text else {}
+
+
 def error_of(answer: httpx.Response) -> ServiceError:
     """Return what an answer complains of, its positions included."""
     try:
@@ -173,7 +191,8 @@ def error_of(answer: httpx.Response) -> ServiceError:
     if not isinstance(problem, dict) or not problem:
         return ServiceError(f"the service answered with status {answer.status_code}", hint="Is the address right?")
     parts = [str(_placed(item)) for item in problem.get("problems", ()) if isinstance(item, dict)]
-    return ServiceError("\n".join([*parts, str(problem.get("detail", ""))]), hint=str(problem.get("hint", "")))
+    hint = KEY_HINT if answer.status_code == httpx.codes.UNAUTHORIZED else str(problem.get("hint", ""))
+    return ServiceError("\n".join([*parts, str(problem.get("detail", ""))]), hint=hint)
 
 
 def _placed(item: Mapping[str, Any]) -> Problem:

@@ -23,6 +23,7 @@ class HostGuard:
         self._app = app
         self._hosts = allowed_hosts(settings)
         self._origins = settings.origins
+        self._any_origin = "*" in settings.origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it here."""
@@ -38,7 +39,7 @@ class HostGuard:
             return Trouble(
                 421, "The Host header names no host that is served here.", hint="The operator sets NOVA_ALLOWED_HOSTS."
             )
-        origin = headers.get("origin")
+        origin = None if self._any_origin else headers.get("origin")
         if origin is not None and origin not in self._origins and _without_scheme(origin) != host.lower():
             return Trouble(
                 403, "Web pages of this origin may not use the service.", hint="The operator sets NOVA_CORS_ORIGINS."

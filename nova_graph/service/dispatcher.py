@@ -87,6 +87,7 @@ class Dispatcher:
         for job in [job for job in self._flight if job.state == "queued"]:
             self._flight.remove(job)
             self.supervisor.send({"do": "cancel", "job": job.id})
+            self._uncount(job)
         until = time.monotonic() + self._bounds.stop_grace
         while self._flight and time.monotonic() < until:
             await asyncio.sleep(0.02)
@@ -143,7 +144,7 @@ class Dispatcher:
             if job.restored:
                 # It may be what killed the service: its attempts are on the disk before they begin.
                 job.attempts += 1
-                self._register.start(self._send_counted(job))
+                self._register.start(self._send_counted(job, self._count(job)))
             else:
                 self._send(job)
 
@@ -152,11 +153,20 @@ class Dispatcher:
             return False
         return sum(other.owner == job.owner for other in self._flight) < self._bounds.owner_running
 
-    async def _send_counted(self, job: LiveJob) -> None:
+    def _count(self, job: LiveJob) -> "asyncio.Future[bool]":
+        change = partial(transitions.count_attempt, number=job.number, attempts=job.attempts)
+        return self._register.ledger.note(change)
+
+    def _uncount(self, job: LiveJob) -> None:
+        """Take back the attempt of a job that was not begun."""
+        if job.restored:
+            job.attempts -= 1
+            self._count(job)
+
+    async def _send_counted(self, job: LiveJob, counted: "asyncio.Future[bool]") -> None:
         worker = self.supervisor.pid
-        ledger = self._register.ledger
         try:
-            await ledger.make(partial(transitions.count_attempt, number=job.number, attempts=job.attempts))
+            await counted
         except StoreFull:
             if job in self._flight:
                 self._flight.remove(job)
@@ -183,8 +193,7 @@ class Dispatcher:
 
     def _wait_again(self, job: LiveJob) -> None:
         """Put a job back that was not begun."""
-        if job.restored:
-            job.attempts -= 1
+        self._uncount(job)
         if job.cancelled:
             self._register.end(job, Report(state="cancelled"))
         else:

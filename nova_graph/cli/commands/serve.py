@@ -54,6 +54,11 @@ def open_service_runtime() -> Runtime:
     )
 
 
+def queue_bounds(settings: HttpSettings) -> Bounds:
+    """Return bounds that leave room for what one key may have waiting, and for others beside it."""
+    return Bounds(queue=max(Bounds().queue, 2 * settings.jobs), owner_queue=settings.jobs)
+
+
 def state_folder(environ: Mapping[str, str] | None = None) -> Path:
     """Return where jobs and uploads are kept: `NOVA_STATE_DIR`, else the user's usual place."""
     folder = (os.environ if environ is None else environ).get("NOVA_STATE_DIR", "")
@@ -70,7 +75,7 @@ async def _serve(options: ServeOptions, settings: HttpSettings, runtime: Runtime
     desk = Desk(runtime, read_library(settings.library), uploads, settings)
     listening = listen(options.host, options.port)
     command = WorkerCommand(uploads=uploads.folder)
-    async with await start_backend(state / "jobs", command, bounds=Bounds(owner_queue=settings.jobs)) as backend:
+    async with await start_backend(state / "jobs", command, bounds=queue_bounds(settings)) as backend:
         app = create_app(backend, desk, settings)
         server = make_server(app, log_level=options.log_level)
         _stop_at_signals(server)

@@ -140,6 +140,8 @@ def _follow_and_save(
         ended = client.job(job["id"])
         if ended["state"] != "done":
             raise _failure(ended)
+        if last.get("event") != "done":
+            raise JobFailed(f"the events of the job {job['id']} ended early", hint="Its pictures are kept there.")
         files = _fetch(client, ended["images"], last.get("pictures", []))
         saved = save_files(files, out, stem, datetime.now().astimezone())
     finally:

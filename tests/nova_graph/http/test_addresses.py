@@ -78,6 +78,8 @@ def test_an_operators_own_network_is_taken_and_no_other() -> None:
         "https://",
         "https:///path",
         "https://user@example.com/",
+        "https://a..b.com/",
+        f"https://{'a' * 70}.com/",
         "https://user:password@example.com/",
         "https://example.com:0/",
         "https://example.com:99999/",

@@ -1,5 +1,6 @@
 """Keys, what they keep apart, and where a service may listen."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -7,10 +8,14 @@ from pathlib import Path
 import httpx
 import pytest
 from pydantic import SecretStr
+from starlette.types import Message, Receive, Scope, Send
 
 from engine.errors import SettingError
+from nova_graph.cli.commands.serve import queue_bounds
 from nova_graph.http.auth import Keys, check_exposure, owner_of
+from nova_graph.http.hosts import HostGuard
 from nova_graph.http.settings import HttpSettings, read_http_settings
+from nova_graph.service.bounds import Bounds
 from tests.nova_graph.http.conftest import KEYS, WEBHOOK_SECRET
 from tests.nova_graph.http.pictures import png
 from tests.nova_graph.http.serving import Service, adding, environment, handed_in, is_problem, one
@@ -178,3 +183,27 @@ def test_settings_from_the_environment() -> None:
     assert (settings.face, settings.steps) == (False, 1000)
     assert KEYS[0] not in repr(settings)
     assert read_http_settings({}) == HttpSettings()
+
+
+def test_one_key_may_fill_half_the_queue() -> None:
+    assert queue_bounds(HttpSettings()) == Bounds()
+    bounds = queue_bounds(HttpSettings(jobs=5000))
+    assert (bounds.queue, bounds.owner_queue) == (10_000, 5000)
+
+
+@pytest.mark.parametrize("origins", [("*",), ("https://pages.example",)])
+def test_pages_of_these_origins_are_let_in(origins: tuple[str, ...]) -> None:
+    async def reached(_: Scope, __: Receive, ___: Send) -> None:
+        seen.append(True)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(_: Message) -> None:
+        pass
+
+    seen: list[bool] = []
+    guard = HostGuard(reached, HttpSettings(origins=origins))
+    headers = [(b"host", b"localhost"), (b"origin", b"https://pages.example")]
+    asyncio.run(guard({"type": "http", "headers": headers}, receive, send))
+    assert seen == [True]

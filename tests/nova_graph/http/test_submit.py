@@ -106,6 +106,7 @@ def test_the_key_comes_from_the_environment(keyed: Service, tmp_path: Path) -> N
     assert submit(keyed, tmp_path, "sum.json", key=KEYS[0]).returncode == 0
     refused = submit(keyed, tmp_path, "sum.json")
     assert (refused.returncode, "A key is needed" in refused.stderr) == (1, True)
+    assert "NOVA_API_KEY" in refused.stderr
     wrong = submit(keyed, tmp_path, "sum.json", key="another-key-0123456789")
     assert "another-key-0123456789" not in wrong.stdout + wrong.stderr
 
@@ -136,6 +137,43 @@ def test_ctrl_c_stops_the_job(service: Service, tmp_path: Path) -> None:
 def test_a_service_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
     with ServiceClient("http://127.0.0.1:1", SecretStr("")) as client, pytest.raises(ServiceError, match="reached"):
         client.schema("default")
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:1", "localhost:8000", "example.com", "http://", "ftp://x", ""])
+def test_what_is_no_address_is_said(url: str) -> None:
+    with pytest.raises(ServiceError, match="is no address") as caught:
+        ServiceClient(url, SecretStr(""))
+    assert "http://127.0.0.1:8000" in caught.value.hint
+
+
+def test_a_key_that_can_be_none_is_said() -> None:
+    with pytest.raises(ServiceError, match="plain ASCII") as caught:
+        ServiceClient("http://127.0.0.1:1", SecretStr("schl\u00fcssel"))
+    assert "NOVA_API_KEY" in caught.value.hint
+
+
+def test_events_that_break_off_as_the_job_ends_are_fetched_to_the_last() -> None:
+    streams = [b'data: {"event": "started"}\nid: 1\n\n', b'data: {"event": "done"}\nid: 2\n\n']
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(streams.pop(0) if self.path.endswith("/events") else b'{"state": "done"}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        with ServiceClient(f"http://127.0.0.1:{server.server_address[1]}", SecretStr("")) as client:
+            assert [event["event"] for event in client.events("x")] == ["started", "done"]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_what_is_no_service_is_said(tmp_path: Path) -> None:

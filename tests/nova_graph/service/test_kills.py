@@ -3,9 +3,12 @@
 import asyncio
 import os
 import signal
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from nova_graph.service.bounds import Bounds
+from nova_graph.service.ledger import open_ledger
 from nova_graph.service.local import start_backend
 from nova_graph.service.supervisor import WorkerCommand
 from tests.nova_graph.service.driving import (
@@ -22,7 +25,7 @@ from tests.nova_graph.service.driving import (
     trivial,
     until_lines,
 )
-from tests.nova_graph.service.service import Service, is_alive, start_service
+from tests.nova_graph.service.service import ROOT, Service, is_alive, start_service
 
 
 async def accepted(service: Service, graph: object, key: str = "") -> str:
@@ -217,5 +220,34 @@ def test_a_worker_that_starts_for_ever_is_started_anew(tmp_path: Path) -> None:
             assert not await backend.ready()
             (nodes / "slow.py").unlink()
             assert (await ended(backend, job)).state == "done"
+
+    asyncio.run(check())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle(WorkerCommand):
+    """A worker that takes jobs and begins none."""
+
+    def arguments(self, descriptor: int) -> list[str]:
+        script = (
+            "import socket; from nova_graph.service.frames import encode\n"
+            f"with socket.socket(fileno={descriptor}) as link:\n"
+            "    link.sendall(encode({'say': 'hello'}, []))\n"
+            "    while link.recv(65536): pass"
+        )
+        return [sys.executable, "-c", script]
+
+
+def test_a_job_that_was_not_begun_when_the_service_stopped_was_not_tried(tmp_path: Path) -> None:
+    async def check() -> None:
+        command = Idle(environ={**environ(tmp_path), "PYTHONPATH": str(ROOT)})
+        bounds = Bounds(stop_grace=0.1, cancel_grace=10.0)
+        async with await start_backend(tmp_path, command, bounds=bounds) as backend:
+            job = await backend.submit(new_job(trivial(1)))
+        async with await start_backend(tmp_path, command, bounds=bounds) as backend:
+            while (found := await backend.job(OWNER, job.id)) is not None and not found.attempts:
+                await asyncio.sleep(0.01)
+        async with await open_ledger(tmp_path) as ledger:
+            assert [(each.state, each.attempts) for each in ledger.read.unfinished()] == [("queued", 0)]
 
     asyncio.run(check())
