@@ -2,28 +2,24 @@
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Literal as OneOf
 
 from pydantic import ValidationError
 
-from engine.bound import Binding, Literal, Reference
 from engine.errors import Cancelled, NodeError, OutputError
-from engine.events import AnyEvent, Cached, Done, Failed, Finished, Planned, Progress, Started, Warned
 from engine.node import Output
-from engine.plan import Plan, Step, output_of
+from engine.plan import Plan, Step
 from engine.running import RunContext
 from engine.services import Cancel, Services
+from engine.supply import Supply
+from engine.telling import OnEvent, Telling
 from engine.unfit import in_words
 
 MOST_WORKERS = 32
 LOOK_AROUND = 0.1
 """Seconds after which a run that waits for the device looks whether it is to stop."""
-
-OnEvent = Callable[[AnyEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +67,12 @@ class _Execution:
     ) -> None:
         self._plan = plan
         self._services = services
-        self._on_event = on_event
         self._cancel = cancel
         self._previews = previews
-        self._began = began
-        self._event_lock = threading.Lock()
-        self._is_unheard = False
-        """The listener has failed."""
+        self._telling = Telling(on_event, self._stop, began)
+        self._supply = Supply(plan)
         self._changed = threading.Condition()
-        self._ready: deque[Step] = deque()
-        self._ready_for_device: deque[Step] = deque()
-        self._device_busy = False
+        """Guards the supply and all that is below."""
         self._begun = 0
         self._workers: list[threading.Thread] = []
         self._begun_before = -1
@@ -91,37 +82,11 @@ class _Execution:
         self._took: dict[str, float] = {}
         self._makeshift: set[str] = set()
         """Nodes whose outputs are not quite what their keys stand for, and what follows from them."""
-        self._wire()
-
-    def _wire(self) -> None:
-        """Count what every node waits for and how often every value will be used."""
-        self._values: dict[str, Output] = {}
-        self._uses: dict[str, int] = {}
-        self._waits: dict[str, int] = {}
-        self._followers: dict[str, list[Step]] = {}
-        self._twins: dict[str, list[str]] = {}
-        to_run = self._plan.to_run
-        self._left = len(to_run)
-        for step in self._plan.steps:
-            if step.twin is not None:
-                self._twins.setdefault(step.twin, []).append(step.id)
-        for reference in self._plan.bound.outputs.values():
-            self._uses[reference.node] = self._uses.get(reference.node, 0) + 1
-        for step in to_run:
-            for upstream in step.needs:
-                self._uses[upstream] = self._uses.get(upstream, 0) + 1
-                self._followers.setdefault(upstream, []).append(step)
-            self._waits[step.id] = len(step.needs)
-        for step in to_run:
-            if not step.needs:
-                self._queue(step)
-        for node, output in self._plan.held.items():
-            self._provide_with_twins(node, output)
 
     def run(self) -> Outcome:
         """Work until every node is done, one has failed, or the caller asked to stop."""
         try:
-            self._announce()
+            self._telling.planned(self._plan)
             while (step := self._next(wait=True)) is not None:
                 self._perform(step)
         except BaseException as error:  # noqa: BLE001 - raised again at the end, after the other threads have stopped
@@ -130,59 +95,33 @@ class _Execution:
             self._join()
         return self._conclude()
 
-    def _announce(self) -> None:
-        steps = self._plan.steps
-        to_run = tuple(step.id for step in self._plan.to_run)
-        self._emit(Planned(seconds=self._now(), nodes=tuple(step.id for step in steps), to_run=to_run))
-        for step in steps:
-            if step.status != "run":
-                self._emit(Cached(seconds=self._now(), node=step.id, type=step.type, where=step.status))
-            elif step.unkeyable:
-                self._say(step, f"cannot be cached: {step.unkeyable}")
-
     def _conclude(self) -> Outcome:
         if self._error is not None:
             cancelled = isinstance(self._error, Cancelled | KeyboardInterrupt)
             with suppress(Exception):
-                self._finish_with("cancelled" if cancelled else "failed")
+                self._telling.done(self._plan, "cancelled" if cancelled else "failed", len(self._took))
             raise self._error
-        values = self._values
-        outputs = {name: output_of(reference, values) for name, reference in self._plan.bound.outputs.items()}
-        self._finish_with("ok")
+        outputs = self._supply.outputs()
+        self._telling.done(self._plan, "ok", len(self._took))
         return Outcome(outputs, self._took)
-
-    def _finish_with(self, outcome: OneOf["ok", "failed", "cancelled"]) -> None:
-        cached = sum(step.status != "run" for step in self._plan.steps)
-        self._emit(Done(seconds=self._now(), outcome=outcome, ran=len(self._took), cached=cached))
-
-    # Threads
 
     def _next(self, *, wait: bool) -> Step | None:
         """Take a ready node; without one, wait for it, or return None when there will be none (or not for us)."""
         with self._changed:
             while True:
-                if self._cancel.is_set and self._error is None and self._left:
+                if self._cancel.is_set and self._error is None and self._supply.left:
                     self._error = Cancelled()
-                if self._error is not None or not self._left:
+                if self._error is not None or not self._supply.left:
                     return None
-                step = self._take()
+                step = self._supply.take()
                 if step is not None:
                     self._begun += 1
-                    if self._can_take():
+                    if self._supply.can_take:
                         self._pace()
                     return step
                 if not wait:
                     return None
                 self._changed.wait()
-
-    def _take(self) -> Step | None:
-        if self._ready_for_device and not self._device_busy:
-            self._device_busy = True
-            return self._ready_for_device.popleft()
-        return self._ready.popleft() if self._ready else None
-
-    def _can_take(self) -> int:
-        return len(self._ready) + int(bool(self._ready_for_device) and not self._device_busy)
 
     def _pace(self) -> None:
         if not self._is_paced:
@@ -194,7 +133,7 @@ class _Execution:
         with self._changed:
             if self._is_over or self._error is not None:
                 return False
-            waiting = self._can_take()
+            waiting = self._supply.can_take
             if waiting and self._begun == self._begun_before:
                 self._start_workers(waiting)
             self._begun_before = self._begun
@@ -230,17 +169,15 @@ class _Execution:
                 self._error = error
             self._changed.notify_all()
 
-    # Nodes
-
     def _perform(self, step: Step) -> None:
         try:
-            self._emit(Started(seconds=self._now(), node=step.id, type=step.type))
+            self._telling.started(step)
             began = time.perf_counter()
             output = self._compute(step)
             took = time.perf_counter() - began
             if step.key is not None and step.id not in self._makeshift:
                 self._services.cache.put(step.key, output, stored=step.node.declaration.stored, about=step.type)
-            self._emit(Finished(seconds=self._now(), node=step.id, type=step.type, took=took))
+            self._telling.finished(step, took)
         except BaseException as error:  # noqa: BLE001 - whatever a node raises stops the run in an orderly way
             self._fail(step, error)
         else:
@@ -248,9 +185,11 @@ class _Execution:
 
     def _compute(self, step: Step) -> Output:
         declaration = step.node.declaration
-        node = declaration.cls(**{port: self._argument(binding) for port, binding in step.node.bindings.items()})
+        argument = self._supply.argument
+        node = declaration.cls(**{port: argument(binding) for port, binding in step.node.bindings.items()})
+        tell = self._telling
         context = RunContext(
-            step, self._plan, self._services, self._is_stopping, self._say, self._show, previews=self._previews
+            step, self._plan, self._services, self._is_stopping, tell.warned, tell.progressed, previews=self._previews
         )
         try:
             with self._lane() if declaration.device else nullcontext():
@@ -260,7 +199,7 @@ class _Execution:
                 raise
             raise OutputError(f"{declaration.name}.run gave what it does not declare: {in_words(error)}") from error
         if context.is_makeshift or not self._makeshift.isdisjoint(step.needs):
-            self._makeshift.update((step.id, *self._twins.get(step.id, ())))
+            self._makeshift.update(self._supply.alike(step.id))
         for port, _ in declaration.asset_inputs:
             self._check_asset(step.id, port)
         if not isinstance(output, declaration.output_class):
@@ -286,43 +225,11 @@ class _Execution:
         if found is not None:
             found.check()
 
-    def _argument(self, binding: Binding) -> object:
-        if isinstance(binding, Literal):
-            return binding.value
-        if isinstance(binding, Reference):
-            return output_of(binding, self._values)
-        return tuple(self._argument(item) for item in binding.items)
-
     def _complete(self, step: Step, output: Output, took: float) -> None:
         with self._changed:
             self._took[step.id] = took
-            self._left -= 1
-            if step.node.declaration.device:
-                self._device_busy = False
-            for upstream in step.needs:
-                self._release(upstream)
-            self._provide_with_twins(step.id, output)
+            self._supply.complete(step, output)
             self._changed.notify_all()
-
-    def _provide_with_twins(self, node: str, output: Output) -> None:
-        for name in (node, *self._twins.get(node, ())):
-            self._provide(name, output)
-
-    def _provide(self, node: str, output: Output) -> None:
-        if self._uses.get(node):
-            self._values[node] = output
-        for follower in self._followers.get(node, ()):
-            self._waits[follower.id] -= 1
-            if not self._waits[follower.id]:
-                self._queue(follower)
-
-    def _queue(self, step: Step) -> None:
-        (self._ready_for_device if step.node.declaration.device else self._ready).append(step)
-
-    def _release(self, node: str) -> None:
-        self._uses[node] -= 1
-        if not self._uses[node]:
-            del self._values[node]
 
     def _fail(self, step: Step, error: BaseException) -> None:
         asked = isinstance(error, Cancelled) and self._is_stopping()
@@ -332,26 +239,4 @@ class _Execution:
         failure = NodeError(step.id, step.type, error, step.node.span)
         failure.__cause__ = error
         self._stop(failure)
-        self._emit(Failed(seconds=self._now(), node=step.id, type=step.type, error=failure.message))
-
-    # Events
-
-    def _now(self) -> float:
-        return time.perf_counter() - self._began
-
-    def _emit(self, event: AnyEvent) -> None:
-        with self._event_lock:
-            if self._is_unheard:
-                return
-            try:
-                self._on_event(event)
-            except Exception as error:
-                self._is_unheard = not isinstance(error, Cancelled)
-                self._stop(error)
-                raise
-
-    def _say(self, step: Step, text: str) -> None:
-        self._emit(Warned(seconds=self._now(), node=step.id, type=step.type, text=text))
-
-    def _show(self, step: Step, done: int, total: int, preview: bytes | None) -> None:
-        self._emit(Progress(seconds=self._now(), node=step.id, type=step.type, step=done, total=total, preview=preview))
+        self._telling.failed(step, failure.message)

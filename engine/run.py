@@ -5,9 +5,10 @@ import time
 from engine.assets import Report
 from engine.errors import AssetError, Cancelled
 from engine.events import Fetching
-from engine.execute import OnEvent, Outcome, execute
+from engine.execute import Outcome, execute
 from engine.plan import Pending, Plan, make_plan, placed
 from engine.services import Cancel, Services
+from engine.telling import OnEvent
 
 
 def run_plan(

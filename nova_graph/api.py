@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.events import AnyEvent
-from engine.execute import OnEvent
 from engine.plan import Plan as EnginePlan
 from engine.plan import make_plan
 from engine.run import run_plan
 from engine.services import Cancel
+from engine.telling import OnEvent
 from engine.values import Json
 from engine.why import ingredients_of, reasons
 from nova_graph.graph_file import GraphFile, read_graph
