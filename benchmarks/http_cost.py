@@ -86,7 +86,9 @@ def measure(port: int) -> dict[str, float]:
     cached = median_ms(lambda: run(peer, kept), REPEATS)
     rates = [crowd(port, numbers) for _ in range(5)]
     large = chain(0, LARGE)
-    check = median_ms(lambda: peer.post("/v1/check", large), 5)
+    # The service has closed the first connection if the crowds took longer than it keeps idle ones.
+    fresh = Peer(port)
+    check = median_ms(lambda: fresh.post("/v1/check", large), 5)
     return {"new_ms": new, "cached_ms": cached, "jobs_per_second": statistics.median(rates), "check_ms": check}
 
 
