@@ -125,9 +125,9 @@ def _refusal(wrong: list[str]) -> Trouble:
 def _incoming(node: BoundNode, made: Mapping[str, _Batch], picture_size: PictureSize) -> _Batch:
     """Return the largest picture of all that comes in, as many times as there are in the largest batch."""
     batches = [made[name] for name in _sources(node)]
-    for name, port in node.declaration.asset_inputs:
-        binding = node.bindings.get(name)
-        if port.asset is not None and port.asset.kind == PICTURE and isinstance(binding, Literal):
+    for name, binding in node.bindings.items():
+        asset = node.declaration.inputs[name].asset
+        if asset is not None and asset.kind == PICTURE and isinstance(binding, Literal):
             size = picture_size(str(binding.value))
             batches += [_Batch(*size)] if size is not None else []
     if not batches:
