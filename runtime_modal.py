@@ -128,7 +128,7 @@ def fetch_checkpoint(checkpoint: str = "auto") -> str:
         where = fetch_default(open_front(shared), checkpoint)
     except NovaError as error:
         raise RuntimeError(str(error)) from None
-    print(where)
+    print(where, flush=True)
     return where
 
 
