@@ -10,11 +10,12 @@ import torch
 from tests.tools.scenes import BASE, plain
 from tools.train_nano.config import PRESETS, SMOKE
 from tools.train_nano.data import Pictures
-from tools.train_nano.text import CaptionBatches, make_text_pair, make_tokenizer, tokenize
+from tools.train_nano.start import shift_states
+from tools.train_nano.text import STATE_SHIFT, CaptionBatches, make_text_pair, make_tokenizer, state_bias, tokenize
 from tools.train_nano.training import Moment
 from tools.train_nano.unet import UNetLoss, face_weights, make_unet, signal_shares
 from tools.train_nano.unet_batches import UNetBatches, told_sizes
-from tools.train_nano.vae import covariance, make_vae, pixel_loss, to_unit, whiteness_penalty
+from tools.train_nano.vae import VaeLoss, covariance, make_vae, pixel_loss, to_unit, whiteness_penalty
 from tools.train_nano.whitening import SDXL_FACTOR, apply_whitening, find_whitening, fold_whitening
 
 
@@ -80,6 +81,45 @@ def test_text_encoders_read_as_sdxl_does() -> None:
     assert not torch.allclose(pooled[0], pooled[1])
     outcome = pair.first(first, output_hidden_states=True).hidden_states
     assert torch.equal(outcome[-1], outcome[-2])
+
+
+@torch.no_grad()
+def test_shifting_the_states_changes_no_picture() -> None:
+    tokens = tokenize(make_tokenizer(), ["1girl, blue hair, (hat)"])
+    pair, unet = make_text_pair(SMOKE.text, len(make_tokenizer())), make_unet(SMOKE)
+    state_bias(pair.first).zero_()
+    state_bias(pair.second).zero_()
+
+    def predict() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        states, pooled = pair.encode(tokens)
+        told = {"text_embeds": pooled, "time_ids": torch.full((1, 6), 64.0)}
+        latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+        return unet(latents, 500, states, added_cond_kwargs=told).sample, states, pooled
+
+    noise, states, pooled = predict()
+    shift_states(pair.first, pair.second, unet)
+    shifted = predict()
+    assert torch.allclose(shifted[0], noise, atol=1e-5)
+    assert torch.allclose(shifted[1], states + STATE_SHIFT, atol=1e-5)
+    assert torch.allclose(shifted[2], pooled, atol=1e-5)
+    shift_states(pair.first, pair.second, unet)
+    assert all(torch.equal(again, before) for again, before in zip(predict(), shifted, strict=True))
+
+
+def test_an_anchor_holds_latents_where_they_were() -> None:
+    vae, anchor = make_vae(SMOKE.vae, SMOKE.native), make_vae(SMOKE.vae, SMOKE.native)
+    anchor.load_state_dict(vae.state_dict())
+    batch = {"pixels": torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)}
+    loss = VaeLoss(vae, decoder_only=False, factor=0.5, anchor=anchor)
+
+    def moved() -> float:
+        _, figures = loss(batch, Moment(0, 0.0, torch.Generator().manual_seed(1)))
+        return figures["moved"].item()
+
+    assert moved() == 0
+    with torch.no_grad():
+        vae.quant_conv.bias += 2
+    assert moved() == pytest.approx(1, rel=1e-4)
 
 
 def test_caption_batches_mark_the_tags_that_are_in_the_text() -> None:

@@ -129,7 +129,7 @@ def vae_stage(run: Run) -> Figures:
 
 
 def start_stage(run: Run) -> Figures:
-    """Take VAE, text encoders, UNet and face detector from the checkpoint to start from, and encode the pictures."""
+    """Take VAE, text encoders, UNet and face detector from the checkpoint to start from."""
     if run.start is None:
         raise ValueError("there is no checkpoint to start from")
     start = read_start(run.start, run.config, tokenizer_config())
@@ -138,10 +138,20 @@ def start_stage(run: Run) -> Figures:
     save_state(run.path(STARTING_UNET), {"unet": start.unet})
     with replacing(run.path(DETECTOR)) as fresh:
         shutil.copyfile(run.start.with_name(DETECTOR), fresh)
-    vae = run.make_vae("vae.pt")
-    latents = encode_all(vae, run.pictures.pixels()[: run.pictures.train], run.device) * start.factor
-    _save_latents(run, latents)
-    return measure_vae(vae, run.held_out(), run.device)
+    return measure_vae(run.make_vae("vae.pt"), run.held_out(), run.device)
+
+
+def vae_further_stage(run: Run) -> Figures:
+    """Train the VAE of the checkpoint to start from further, its latents held near what they were; then encode."""
+    config, vae, anchor = run.config, run.make_vae("vae.pt"), run.make_vae("vae.pt").requires_grad_(requires_grad=False)
+    factor = float(vae.config.scaling_factor)
+    training = run.training("vae", {"vae": vae}, config.vae.budget, config.vae.rates)
+    batches = VaeBatches(run.pictures, config.vae, config.seed, config.vae.whole_share)
+    loss = VaeLoss(vae, decoder_only=False, factor=factor, anchor=anchor)
+    training.run(batches, loss, run.watch, config.workers)
+    save_state(run.path("vae.pt"), {"vae": vae.state_dict(), "factor": factor})
+    _save_latents(run, encode_all(vae, run.pictures.pixels()[: run.pictures.train], run.device) * factor)
+    return {"steps": training.step, "seconds": training.seconds, **measure_vae(vae, run.held_out(), run.device)}
 
 
 def decoder_stage(run: Run) -> Figures:
@@ -152,7 +162,7 @@ def decoder_stage(run: Run) -> Figures:
     networks = {"decoder": vae.decoder, "post_quant_conv": vae.post_quant_conv}
     training = run.training("decoder", networks, config.decoder, config.vae.rates)
     batches = VaeBatches(run.pictures, config.vae, config.seed + 10, 0.5)
-    loss = VaeLoss(vae, decoder_only=True)
+    loss = VaeLoss(vae, decoder_only=True, factor=float(vae.config.scaling_factor))
     training.run(batches, loss, run.watch, config.workers)
     save_state(run.path("decoder.pt"), {"vae": vae.state_dict(), "factor": float(vae.config.scaling_factor)})
     return {"steps": training.step, "seconds": training.seconds, **measure_vae(vae, run.held_out(), run.device)}
@@ -237,6 +247,7 @@ STAGES: Final[Stages] = {
 FURTHER: Final[Stages] = {
     "render": render_stage,
     "start": start_stage,
+    "vae": vae_further_stage,
     "decoder": decoder_stage,
     "unet": unet_stage,
     "export": export_stage,

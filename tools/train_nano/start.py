@@ -1,4 +1,4 @@
-"""Start from a checkpoint that was trained before: its VAE and latents stay, UNet and text encoders learn on."""
+"""Start from a checkpoint that was trained before: read its parts, and fit them to this program."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ from nodes.sdxl.tokenizer import make_tokenizers
 from nodes.sdxl.vae import empty_vae
 from nodes.sdxl.weights import fill, open_weights
 from tools.train_nano.config import Config
+from tools.train_nano.text import STATE_SHIFT, state_bias
 
 EMBEDDINGS: Final = "embeddings.token_embedding.weight"
 State = Mapping[str, Tensor]
@@ -63,6 +64,7 @@ def read_start(path: Path, config: Config, vocabulary: TokenizerConfig) -> Start
     with open_weights(path) as file:
         for module, places in parts:
             fill(module, places, file, torch.device("cpu"), torch.float32)
+    shift_states(first, second, unet)
     before, after = _entries(found.tokenizer), _entries(vocabulary)
     return Start(
         vae.state_dict(),
@@ -71,6 +73,24 @@ def read_start(path: Path, config: Config, vocabulary: TokenizerConfig) -> Start
         _moved(second.state_dict(), before, after),
         unet.state_dict(),
     )
+
+
+@torch.no_grad()
+def shift_states(first: nn.Module, second: nn.Module, unet: nn.Module) -> None:
+    """Move the states of text encoders whose mean is next to 0 by STATE_SHIFT; the UNet draws what it drew before.
+
+    Keys that are all moved alike change no attention, and what the values add is taken from the layer behind them.
+    """
+    biases: list[Tensor] = [state_bias(first), state_bias(second)]
+    if torch.cat(biases).mean().abs() > 0.5 * abs(STATE_SHIFT):
+        return
+    for bias in biases:
+        bias.add_(STATE_SHIFT)
+    for name in [name for name, _ in unet.named_modules() if name.endswith(".attn2")]:
+        values, out = unet.get_submodule(f"{name}.to_v"), unet.get_submodule(f"{name}.to_out.0")
+        assert isinstance(values, nn.Linear)
+        assert isinstance(out, nn.Linear)
+        out.bias.sub_(out.weight @ (values.weight.sum(1) * STATE_SHIFT))
 
 
 def _check_shape(found: Configuration, config: Config) -> None:

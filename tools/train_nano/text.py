@@ -21,6 +21,12 @@ LENGTH: Final = 77
 FIRST_UNSEEN: Final = 10_000_000
 """Scenes from this number on are for captions only: their pictures are never drawn."""
 
+STATE_SHIFT: Final = -0.15
+"""What is added to every number of the states, whose mean would else be next to 0.
+
+A1111's rule of weights divides by their mean; CLIP's own states have one. Attention and layer norms see no shift.
+"""
+
 
 def make_tokenizer() -> "CLIPTokenizer":
     """Return nova-nano's tokenizer as nova-graph builds it from a checkpoint."""
@@ -65,8 +71,18 @@ def make_text_pair(stage: TextStage, entries: int) -> TextPair:
         nn.init.zeros_(linear.weight)
         nn.init.zeros_(linear.bias)
     last.requires_grad_(requires_grad=False)
+    for encoder in (first, second):
+        nn.init.constant_(state_bias(encoder), STATE_SHIFT)
     inner.final_layer_norm.requires_grad_(requires_grad=False)
     return TextPair(first, second, entries - 1)
+
+
+def state_bias(encoder: nn.Module) -> nn.Parameter:
+    """Return what the last layer that SDXL reads adds to all of its states [width]."""
+    layers = [name for name, _ in encoder.named_modules() if name.rpartition(".")[0].endswith("encoder.layers")]
+    linear = encoder.get_submodule(f"{layers[-2]}.mlp.fc2")
+    assert isinstance(linear, nn.Linear)
+    return linear.bias
 
 
 def _config(stage: TextStage, width: int, entries: int, *, pad: int, activation: str) -> "CLIPTextConfig":

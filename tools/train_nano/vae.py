@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CHANNELS: Final = 4
 LATENT_NOISE: Final = 0.15
+LESS_NOISE: Final = 0.04
+ANCHOR_WEIGHT: Final = 0.1
 COVARIANCE_WEIGHT: Final = 0.01
 NEAR_A_HEAD: Final = 0.75
 SCALE_SHARE: Final = 0.3
@@ -104,18 +106,25 @@ def pixel_loss(drawn: Tensor, wanted: Tensor) -> Tensor:
 
 
 class VaeLoss:
-    """What the VAE is trained for; with `decoder_only` its latents stay as they are."""
+    """What the VAE is trained for, its latents counted in units of `factor`.
 
-    def __init__(self, vae: "AutoencoderKL", *, decoder_only: bool) -> None:
-        self.vae, self.decoder_only = vae, decoder_only
+    With `decoder_only` they stay as they are. An `anchor` is a VAE whose latents they are held near, so that a UNet
+    that was trained on those need not begin anew.
+    """
+
+    def __init__(
+        self, vae: "AutoencoderKL", *, decoder_only: bool, factor: float = 1.0, anchor: "AutoencoderKL | None" = None
+    ) -> None:
+        self.vae, self.decoder_only, self.factor, self.anchor = vae, decoder_only, factor, anchor
+        self.noise = LESS_NOISE if decoder_only else LATENT_NOISE
 
     def __call__(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of one batch."""
         pictures = to_unit(batch["pixels"]).contiguous(memory_format=torch.channels_last)
         with torch.set_grad_enabled(not self.decoder_only):
-            latents = self.vae.encode(pictures).latent_dist.mean.float()
+            latents = self._encode(self.vae, pictures)
         noise = torch.randn(latents.shape, generator=moment.lot, device=latents.device)
-        drawn = self.vae.decode(latents + self._noise_level() * noise).sample
+        drawn = self.vae.decode((latents + self.noise * noise) / self.factor).sample
         total = pixel_loss(drawn, pictures)
         figures = {"error": (drawn.float() - pictures).abs().mean()}
         if not self.decoder_only:
@@ -123,15 +132,20 @@ class VaeLoss:
             total, figures["whiteness"] = total + COVARIANCE_WEIGHT * white, white
             if torch.rand((), generator=moment.lot, device=latents.device) < SCALE_SHARE:
                 total = total + 0.5 * self._scale_error(latents, pictures)
+        if self.anchor is not None:
+            with torch.no_grad():
+                before = self._encode(self.anchor, pictures)
+            figures["moved"] = (latents - before).square().mean()
+            total = total + ANCHOR_WEIGHT * figures["moved"]
         return total, figures
 
-    def _noise_level(self) -> float:
-        """Return the noise that the decoder must bear: less in its own training, at whose end details matter."""
-        return 0.04 if self.decoder_only else LATENT_NOISE
+    def _encode(self, vae: "AutoencoderKL", pictures: Tensor) -> Tensor:
+        latents: Tensor = vae.encode(pictures).latent_dist.mean.float() * self.factor
+        return latents
 
     def _scale_error(self, latents: Tensor, pictures: Tensor) -> Tensor:
         """Return how badly shrunken latents decode to shrunken pictures: smooth latents are easier to denoise."""
-        small: Tensor = self.vae.decode(functional.avg_pool2d(latents, 2)).sample.float()
+        small: Tensor = self.vae.decode(functional.avg_pool2d(latents, 2) / self.factor).sample.float()
         return (small - functional.avg_pool2d(pictures, 2)).abs().mean()
 
 

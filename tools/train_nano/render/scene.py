@@ -19,7 +19,7 @@ GARMENTS: Final = ("shirt", "dress", "school uniform")
 DEFECTS: Final[tuple[Defect, ...]] = ("blurry", "jpeg")
 SKIES: Final[tuple[Sky, ...]] = ("day", "sunset", "night")
 
-FRAMING_SHARES: Final = (0.44, 0.28, 0.28)
+FRAMING_SHARES: Final = (0.37, 0.26, 0.37)
 SCENERY_SHARE: Final = 0.03
 PAIR_SHARE: Final = 0.06
 DEFECT_SHARE: Final = 0.06
