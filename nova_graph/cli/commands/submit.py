@@ -151,7 +151,11 @@ def _follow_and_save(
 
 
 def _stop(client: ServiceClient, job_id: str) -> None:
-    client.cancel(job_id)
+    try:
+        client.cancel(job_id)
+    except NovaError as error:
+        sys.stderr.write(f"\nThe job {job_id} was not told to stop: {error}\n")
+        return
     sys.stderr.write("\nThe job stops after this step; press Ctrl-C again not to wait for it.\n")
 
 

@@ -129,9 +129,9 @@ def test_ctrl_c_stops_the_job(service: Service, tmp_path: Path) -> None:
             break
     process.send_signal(signal.SIGINT)
     said = process.stderr.read()
-    assert process.wait(60) == 130
-    assert "cancelled" in said
     process.stderr.close()
+    assert process.wait(60) == 130, said
+    assert "cancelled" in said
 
 
 def test_a_service_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
