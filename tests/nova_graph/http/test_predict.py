@@ -42,6 +42,13 @@ def test_several_pictures_are_json(client: httpx.Client) -> None:
     assert pictures[2].tobytes() == pictures[0].tobytes() != pictures[1].tobytes()
 
 
+def test_one_step_is_enough_for_faces_too(client: httpx.Client) -> None:
+    fields = {"prompt": "1girl, close-up", "num_inference_steps": 1, "seed": 3, "face_yolov9c": True}
+    answer = client.post("/predict", json=fields)
+    assert answer.status_code == 200, answer.text
+    assert Image.open(io.BytesIO(answer.content)).size == (128, 128)
+
+
 def pixels(data: str) -> Image.Image:
     """Return a picture that came as text."""
     return Image.open(io.BytesIO(base64.b64decode(data)))
