@@ -29,10 +29,11 @@ def numbered(number: int, size: int = 3000) -> Numbered:
 
 
 def put_forever(folder: Path) -> None:
-    """Write one large entry after another until killed; the first is on disk when the line is printed."""
+    """Put an entry, say so, and once told to go on write one large entry after another until killed."""
     store = Store(folder, 1 << 30, print)
     store.put(key_of(0), numbered(0))
     print("ready", flush=True)
+    sys.stdin.readline()
     number = 1
     while True:
         store.put(key_of(number), numbered(number, 1_000_000))

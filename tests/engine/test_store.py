@@ -52,10 +52,22 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.engine.hammer", *map(str, arguments)],
         cwd=ROOT,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def let_go(*writers: subprocess.Popen[str]) -> None:
+    """Wait until each has put something, then let all of them go on."""
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
 
 
 def finish(process: subprocess.Popen[str]) -> str:
@@ -332,9 +344,9 @@ def test_a_writer_killed_at_any_moment_leaves_whole_entries(tmp_path: Path, warn
     dice = random.Random(7)
     left_overs = 0
     for _ in range(10):
-        for writer in [start("put", tmp_path) for _ in range(3)]:
-            assert writer.stdout is not None
-            assert writer.stdout.readline() == "ready\n"
+        writers = [start("put", tmp_path) for _ in range(3)]
+        let_go(*writers)
+        for writer in writers:
             time.sleep(dice.random() * 0.03)
             writer.kill()
             writer.communicate()
@@ -349,8 +361,7 @@ def test_a_writer_killed_at_any_moment_leaves_whole_entries(tmp_path: Path, warn
 
 def test_what_a_living_writer_is_at_is_not_swept(tmp_path: Path, warnings: list[str]) -> None:
     writer = start("put", tmp_path)
-    assert writer.stdout is not None
-    assert writer.stdout.readline() == "ready\n"
+    let_go(writer)
     for _ in range(100):
         Store(tmp_path, 1 << 30, warnings.append).prune()
     assert writer.poll() is None

@@ -160,7 +160,7 @@ FURTHER: Final = Config(
         budget=Budget(6_000, minutes=38),
         rates=Rates(muon=1.5e-3, adam=7e-4, warm_up=30),
     ),
-    decoder=Budget(3_000, minutes=15),
+    decoder=Budget(8_000, minutes=65),
     text=TextStage((64, 128), 3, batch=48, budget=Budget(0)),
     unet=UNetStage(
         (64, 96, 160),
@@ -169,7 +169,7 @@ FURTHER: Final = Config(
         1,
         (1, 1, 1),
         batch=24,
-        budget=Budget(6_000, minutes=80),
+        budget=Budget(6_000, minutes=70),
         rates=Rates(muon=1e-3, adam=5e-4, warm_up=30),
         face_weight=3.0,
         text_from=0.0,
