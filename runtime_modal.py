@@ -101,9 +101,10 @@ class NovaAnime:
         return [message for message in self.studio.draw(document) if message["event"] != "progress"]
 
     @modal.method()
-    def run_job(self, job_id: str, owner: str, document: Document) -> list[Message]:
+    def run_job(self, job_id: str, owner: str, document: Document, seconds: float | None = None) -> list[Message]:
         """Run a job of the HTTP service: its events and its end go where the web function looks."""
-        return JobWriter(jobs, job_id, tell_webhook.spawn).follow(self.studio.draw(document, owner=owner))
+        messages = self.studio.draw(document, owner=owner, seconds=seconds)
+        return JobWriter(jobs, job_id, tell_webhook.spawn).follow(messages)
 
     @modal.method()
     def predict(self, inputs: Document) -> list[bytes]:

@@ -42,8 +42,8 @@ FULL = 30.0
 class ModalBackend:
     """The service's `Backend` over two Modal Dicts and two functions.
 
-    `run` takes `(job id, owner, document)`, `tell` takes `(owner, job id)` and calls the webhook of a job that is over.
-    A job's number is a count and not a promise: two jobs accepted in the same moment may share one.
+    `run` takes `(job id, owner, document, seconds)`; `tell` takes `(owner, job id)` and calls the webhook of a job that
+    is over. A job's number is a count and not a promise: two jobs accepted in the same moment may share one.
     """
 
     def __init__(self, stores: Stores, run: Any, tell: Any) -> None:
@@ -190,7 +190,7 @@ class ModalBackend:
 
     async def _accept(self, record: Record, job: NewJob) -> None:
         await self._save(record)
-        call = await self._run.spawn.aio(record.job.id, job.owner, job.document)
+        call = await self._run.spawn.aio(record.job.id, job.owner, job.document, job.seconds)
         try:
             await self._store.put.aio(call_key(record.job.id), call.object_id)
         except BaseException:

@@ -13,6 +13,7 @@ from engine.services import Cancel
 from engine.values import Json
 from nova_graph.api import Plan, run
 from nova_graph.modal.documents import Document, default_document, for_owner, plan_document, with_checkpoint
+from nova_graph.modal.limit import Limit
 from nova_graph.modal.timing import TimingLog, read_entries, summarize
 from nova_graph.modal.volume import Shared
 from nova_graph.modal.wire import Message, Report, from_error, from_event, from_outputs, from_report
@@ -59,10 +60,12 @@ class Studio:
         self._fallback = fallback
         self._calls = 0
 
-    def draw(self, document: Document, *, previews: bool = False, owner: str = "") -> Iterator[Message]:
+    def draw(
+        self, document: Document, *, previews: bool = False, owner: str = "", seconds: float | None = None
+    ) -> Iterator[Message]:
         """Run a graph, yielding messages; the last is `report`, before it `pictures` or `error`.
 
-        `owner` is whose uploaded pictures the graph may name.
+        `owner` is whose uploaded pictures the graph may name, `seconds` how long it may run.
 
         It never raises for what goes wrong in a run. When the caller stops listening, or an exception is thrown in,
         the run stops between steps and what it finished is kept.
@@ -70,7 +73,8 @@ class Studio:
         order = _Order(document, for_owner(self._runtime, owner), previews)
         messages: SimpleQueue[Message | None] = SimpleQueue()
         cancel = Cancel()
-        worker = threading.Thread(target=self._work, args=(order, cancel, messages.put), name="nova-graph run")
+        call = (order, cancel, Limit(cancel, seconds), messages.put)
+        worker = threading.Thread(target=self._work, args=call, name="nova-graph run")
         worker.start()
         try:
             while (message := messages.get()) is not None:
@@ -95,14 +99,16 @@ class Studio:
         """Return how long the calls took that this container knows of."""
         return summarize(read_entries(self._timing.folder))
 
-    def _work(self, order: _Order, cancel: Cancel, put: Put) -> None:
+    def _work(self, order: _Order, cancel: Cancel, limit: Limit, put: Put) -> None:
         began = time.perf_counter()
         self._calls += 1
         tally = _Tally(put)
         try:
-            put(self._run(order, cancel, tally.hear))
+            with limit:
+                message = self._run(order, cancel, tally.hear)
+            put(message)
         except Exception as error:  # noqa: BLE001 - it crosses the wire as text: not every class can
-            put(from_error(error))
+            put(from_error(limit.judged(error)))
             if is_device_lost(error):
                 self._leave()
         finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.modal.cloud import ARTIST, Cloud
+from tests.modal.cloud import ARTIST, SECRET, Cloud
 from tests.modal.control_plane.calls import Call
 from tests.modal.control_plane.plane import ControlPlane
 from tests.modal.control_plane.waiting import wait_for
@@ -72,6 +72,22 @@ def test_a_job_that_takes_too_long_is_told_so(http: httpx.Client, plane: Control
     plane.expire(ARTIST)
     wait_for(lambda: state(http, job_id) == "failed", "the job to fail")
     assert "longer than a call may" in http.get(f"/v1/jobs/{job_id}").text
+
+
+def test_a_job_runs_no_longer_than_the_secret_says(http: httpx.Client, plane: ControlPlane) -> None:
+    assert http.post("/predict", json={**SMALL, "seed": 20}).status_code == 200
+    (container,) = plane.alive(ARTIST)
+    plane.scale_down("web")
+    plane.secrets.named[SECRET]["NOVA_JOB_SECONDS"] = "1"
+    try:
+        job_id = job(http, {**LONG, "seed": 19})
+        wait_for(lambda: state(http, job_id) == "failed", "the job to fail")
+        assert "the job took longer than the 1 s it may take" in http.get(f"/v1/jobs/{job_id}").text
+        assert [each["event"] for each in told(http, job_id)[-2:]] == ["error", "done"]
+        assert plane.alive(ARTIST) == [container], "it was stopped between steps: what is loaded stays"
+    finally:
+        plane.secrets.named[SECRET].pop("NOVA_JOB_SECONDS")
+        plane.scale_down("web")
 
 
 def test_ctrl_c_cancels_the_call_and_the_container_stays(deployed: Cloud, plane: ControlPlane, out: Path) -> None:

@@ -126,6 +126,15 @@ def test_a_caller_that_stops_listening_stops_the_run(place: Place) -> None:
     assert read_entries(place.timing.folder)[0]["outcome"] == "cancelled"
 
 
+def test_a_run_that_takes_longer_than_it_may_is_stopped_and_told_so(place: Place) -> None:
+    *_, error, report = place.draw(graph("Wait", steps=100_000), seconds=0.0)
+    assert (error["kind"], error["error"]) == ("other", "the job took longer than the 0 s it may take")
+    assert report["number"] == 1
+    assert place.draw(graph("Plus", left=1), seconds=3600.0)[-2]["outputs"] == {"n": 2}
+    *_, mistake, _ = place.draw(graph("Break", left=1), seconds=3600.0)
+    assert "ZeroDivisionError" in mistake["error"]
+
+
 def test_a_cancelled_input_stops_the_run_before_it_goes_on(place: Place) -> None:
     class InputCancellation(BaseException):
         pass

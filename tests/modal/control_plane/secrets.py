@@ -9,7 +9,7 @@ from modal_proto import api_pb2
 
 
 class Secrets:
-    """Answers for secrets; tests put named ones into `named`."""
+    """Answers for secrets; tests put named ones into `named`. Containers that start see them as they are then."""
 
     def __init__(self) -> None:
         self.named: dict[str, dict[str, str]] = {}
@@ -22,5 +22,6 @@ class Secrets:
         if request.deployment_name and request.deployment_name not in self.named:
             raise GRPCError(Status.NOT_FOUND, f"Secret '{request.deployment_name}' not found in environment 'main'")
         secret = f"st-{next(self._ids)}"
-        self.values[secret] = dict(self.named[request.deployment_name] if request.deployment_name else request.env_dict)
+        is_named = bool(request.deployment_name)
+        self.values[secret] = self.named[request.deployment_name] if is_named else dict(request.env_dict)
         return api_pb2.SecretGetOrCreateResponse(secret_id=secret)
