@@ -24,6 +24,7 @@ from nova_graph.modal.image import make_image
 from nova_graph.modal.jobs import JobWriter
 from nova_graph.modal.records import Stores
 from nova_graph.modal.settings import MOUNT, CloudSettings, read_cloud_settings
+from nova_graph.modal.told import told
 from nova_graph.modal.volume import Shared
 
 BEGAN = time.time()
@@ -128,7 +129,7 @@ def fetch_checkpoint(checkpoint: str = "auto") -> str:
     try:
         where = fetch_default(open_front(shared), checkpoint)
     except NovaError as error:
-        raise RuntimeError(str(error)) from None
+        raise told(error) from None
     print(where, flush=True)
     return where
 

@@ -115,8 +115,23 @@ def test_without_a_checkpoint_nobody_pays_for_the_embedded_model(cloud: Cloud, p
 def test_a_download_without_a_source_says_where_it_looked(cloud: Cloud) -> None:
     done = cloud.modal("run", f"{SHELL}::fetch_checkpoint", code=1)
     told = done.stderr + done.stdout
-    assert "No checkpoint was found; tried in this order:" in told
+    assert done.stderr.startswith("Error: No checkpoint was found; tried in this order:")
+    assert "Set one of them: docs/checkpoints.md" in done.stderr
     assert "graph:1:" not in told, "nobody wrote that graph"
+    assert "Traceback" not in told
+
+
+def test_a_download_that_is_refused_says_why_and_shows_no_secret(cloud: Cloud, plane: ControlPlane) -> None:
+    url = f"{plane.blobs.address}/blobs/locked.safetensors?token=hidden-word"
+    plane.secrets.named["with-a-wrong-key"] = {"CHECKPOINT_URL": url}
+    plane.blobs.locked.add("locked.safetensors")
+    settings = {"NOVA_MODAL_SECRET": "with-a-wrong-key", "NOVA_MODAL_VOLUME": "for-refusals"}
+    done = replace(cloud, settings=settings).modal("run", f"{SHELL}::fetch_checkpoint", code=1)
+    told = done.stderr + done.stdout
+    assert "locked.safetensors" in done.stderr
+    assert "403" in done.stderr
+    assert "Traceback" not in told
+    assert "hidden-word" not in told
 
 
 @pytest.mark.parametrize(

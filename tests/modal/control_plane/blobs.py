@@ -15,6 +15,8 @@ class Blobs:
     def __init__(self) -> None:
         self.address = ""
         self.contents: dict[str, bytes] = {}
+        self.locked: set[str] = set()
+        """What nobody may have."""
         self._ids = itertools.count(1)
 
     async def BlobCreate(self, request: api_pb2.BlobCreateRequest, task: str) -> api_pb2.BlobCreateResponse:
@@ -32,4 +34,5 @@ class Blobs:
         return web.Response(headers={"ETag": f'"{etag}"'})
 
     async def get(self, request: web.Request) -> web.Response:
-        return web.Response(body=self.contents[request.match_info["blob"]])
+        blob = request.match_info["blob"]
+        return web.Response(status=403) if blob in self.locked else web.Response(body=self.contents[blob])
