@@ -9,6 +9,7 @@ set it up and what each NOVA_MODAL_* variable means.
 """
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ import modal.experimental
 
 from engine.errors import NovaError, SettingError
 from engine.values import Json
+from nova_graph.modal.client import check_secret
 from nova_graph.modal.containers import fetch_default, import_kernels, load_models, open_front, open_studio
 from nova_graph.modal.image import make_image
 from nova_graph.modal.jobs import JobWriter
@@ -36,9 +38,12 @@ Document = dict[str, Json]
 
 def _read_settings() -> CloudSettings:
     try:
-        return read_cloud_settings()
+        settings = read_cloud_settings()
+        if modal.is_local() and "--help" not in sys.argv:
+            check_secret(settings)
     except SettingError as error:
         raise SystemExit(f"Nothing was deployed or run: {error}") from None
+    return settings
 
 
 SETTINGS = _read_settings()

@@ -139,7 +139,6 @@ def test_a_download_that_is_refused_says_why_and_shows_no_secret(cloud: Cloud, p
     [
         ({"NOVA_MODAL_GPU": "A100-40G"}, "there is no GPU 'A100-40G'\n  Did you mean A100-40GB?"),
         ({"NOVA_MODAL_GPUS": "L4"}, "there is no setting NOVA_MODAL_GPUS\n  Did you mean NOVA_MODAL_GPU?"),
-        ({"NOVA_MODAL_SECRET": "nowhere"}, "Secret 'nowhere' not found"),
     ],
 )
 def test_wrong_settings_deploy_nothing(
@@ -149,6 +148,27 @@ def test_wrong_settings_deploy_nothing(
     done = replace(cloud, settings=settings).modal("deploy", SHELL, code=1)
     assert message in done.stderr + done.stdout
     assert len(plane.requests("AppPublish")) == functions
+
+
+@pytest.mark.parametrize("words", [("run", SHELL), ("run", f"{SHELL}::fetch_checkpoint"), ("deploy", SHELL)])
+def test_a_missing_secret_is_told_with_the_command_that_makes_it(
+    cloud: Cloud, plane: ControlPlane, words: tuple[str, ...]
+) -> None:
+    made = len(plane.requests("AppCreate"))
+    done = replace(cloud, settings={"NOVA_MODAL_SECRET": "nowhere"}).modal(*words, code=1)
+    told = done.stderr + done.stdout
+    assert "Nothing was deployed or run: Secret 'nowhere' not found" in told
+    assert "modal secret create nowhere CHECKPOINT_URL=" in told
+    assert "NOVA_MODAL_SECRET=none" in told
+    assert "Traceback" not in told
+    assert len(plane.requests("AppCreate")) == made
+
+
+def test_help_asks_modal_for_nothing(cloud: Cloud, plane: ControlPlane) -> None:
+    asked = len(plane.asked)
+    done = replace(cloud, settings={"NOVA_MODAL_SECRET": "nowhere"}).modal("run", SHELL, "--help")
+    assert "--pag-scale" in done.stdout
+    assert len(plane.asked) == asked
 
 
 @pytest.mark.parametrize(
