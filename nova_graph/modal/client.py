@@ -74,8 +74,7 @@ def deployed(settings: CloudSettings) -> ModalRemote:
 def check_secret(settings: CloudSettings) -> None:
     """Look whether the deployment's secret is there; raises SettingError.
 
-    Modal looks for it before any entrypoint is called, and its own error does not say what to do. Where it cannot be
-    asked, for want of a token or a network, that is its to tell, later.
+    Modal looks for it before any entrypoint is called, and its own error does not say what to do.
     """
     import modal
 
@@ -87,8 +86,10 @@ def check_secret(settings: CloudSettings) -> None:
         create = f"modal secret create {settings.secret} CHECKPOINT_URL='https://...'"
         hint = f"Create it: {create} (docs/modal.md has other variants), or go without: NOVA_MODAL_SECRET=none"
         raise SettingError(str(error), hint=hint) from None
-    except modal.exception.Error:
-        return
+    except modal.exception.AuthError as error:
+        raise SettingError(f"Modal does not know you: {error}", hint="Run: modal token new") from None
+    except modal.exception.Error as error:
+        raise SettingError(f"Modal: {error}") from None
 
 
 @contextmanager

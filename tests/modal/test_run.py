@@ -164,6 +164,12 @@ def test_a_missing_secret_is_told_with_the_command_that_makes_it(
     assert len(plane.requests("AppCreate")) == made
 
 
+def test_without_a_token_it_is_told_how_to_get_one(cloud: Cloud) -> None:
+    done = replace(cloud, settings={"MODAL_TOKEN_ID": "", "MODAL_TOKEN_SECRET": ""}).modal("run", SHELL, code=1)
+    assert "Nothing was deployed or run: Modal does not know you: " in done.stderr
+    assert "Run: modal token new" in done.stderr
+
+
 def test_help_asks_modal_for_nothing(cloud: Cloud, plane: ControlPlane) -> None:
     asked = len(plane.asked)
     done = replace(cloud, settings={"NOVA_MODAL_SECRET": "nowhere"}).modal("run", SHELL, "--help")
