@@ -114,18 +114,27 @@ class NovaAnime:
 
     @modal.method()
     def predict(self, inputs: Document) -> list[bytes]:
-        """Draw the default graph with these inputs; returns encoded pictures, raises RuntimeError."""
-        return self.studio.predict(inputs)
+        """Draw the default graph with these inputs; returns encoded pictures, raises RuntimeError.
+
+        `nova_graph.modal.script.predict` checks them before a GPU starts.
+        """
+        return self._predict(inputs)
 
     @modal.method()
     def predict_one(self, inputs: Document) -> bytes:
         """Draw one picture of the default graph with these inputs; raises RuntimeError."""
-        return self.studio.predict({**inputs, "count": 1})[0]
+        return self._predict(inputs, count=1)[0]
 
     @modal.method()
     def get_timing_report(self) -> Document:
         """Return how long the calls took that this container knows of; `timing_report` knows all, without a GPU."""
         return self.studio.timing_report()
+
+    def _predict(self, inputs: Document, count: int | None = None) -> list[bytes]:
+        try:
+            return self.studio.predict(inputs, count=count)
+        except NovaError as error:
+            raise told(error) from None
 
 
 @app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=HOUR, region=region)

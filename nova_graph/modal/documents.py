@@ -9,6 +9,7 @@ from engine.assets import Asset, Assets, Fetchable, Found, Report
 from engine.bind import bind
 from engine.bound import Bound
 from engine.document import document
+from engine.errors import GraphErrors, Problem
 from engine.parse import parse
 from engine.plan import make_plan
 from engine.values import Json
@@ -28,9 +29,17 @@ DEFAULT = Path(__file__).resolve().parents[2] / "graphs" / "default.yaml"
 
 def default_document(inputs: Mapping[str, Json]) -> Document:
     """Settle the default graph with inputs; those that are None keep their defaults. Raises GraphErrors."""
-    given = {name: value for name, value in inputs.items() if value is not None}
+    given = {name: value for name, value in checked_inputs(inputs).items() if value is not None}
     with local_runtime(on_disk=False) as runtime:
         return document(load(DEFAULT, runtime=runtime).bind(given))
+
+
+def checked_inputs(inputs: object) -> dict[str, Json]:
+    """Return inputs whose names are names; their values are looked at where the graph is bound. Raises GraphErrors."""
+    if isinstance(inputs, Mapping) and all(isinstance(name, str) for name in inputs):
+        return dict(inputs)
+    example = "{'prompt': '1girl, solo', 'seed': 7}"
+    raise GraphErrors([Problem(f"inputs are given by name, as {example}, not as {str(inputs)[:60]!r}")])
 
 
 def bind_document(document: Document, runtime: Runtime) -> Bound:

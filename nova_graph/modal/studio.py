@@ -7,16 +7,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from queue import SimpleQueue
 
-from engine.errors import AssetError, AssetMissing, GraphErrors, NodeError
+from engine.errors import AssetError, AssetMissing, NodeError
 from engine.events import AnyEvent, Done, Warned
 from engine.services import Cancel
 from engine.values import Json
 from nova_graph.api import Plan, run
-from nova_graph.modal.documents import Document, default_document, for_owner, plan_document, with_checkpoint
+from nova_graph.modal.documents import (
+    Document,
+    checked_inputs,
+    default_document,
+    for_owner,
+    plan_document,
+    with_checkpoint,
+)
 from nova_graph.modal.limit import Limit
 from nova_graph.modal.timing import TimingLog, read_entries, summarize
 from nova_graph.modal.volume import Shared
-from nova_graph.modal.wire import Message, Report, from_error, from_event, from_outputs, from_report
+from nova_graph.modal.wire import Message, Report, from_error, from_event, from_outputs, from_report, to_error
 from nova_graph.runtime import Runtime
 
 Put = Callable[[Message | None], None]
@@ -84,15 +91,16 @@ class Studio:
             worker.join()
             self._commit()
 
-    def predict(self, inputs: Document) -> list[bytes]:
-        """Draw the default graph with some inputs; returns encoded pictures. Raises RuntimeError."""
-        try:
-            messages = list(self.draw(default_document(inputs)))
-        except GraphErrors as error:
-            raise RuntimeError(str(error)) from None
+    def predict(self, inputs: Document, *, count: int | None = None) -> list[bytes]:
+        """Draw the default graph with some inputs, `count` before theirs; returns encoded pictures. Raises NovaError.
+
+        The inputs are checked before anything else is done.
+        """
+        given = checked_inputs(inputs)
+        messages = list(self.draw(default_document(given if count is None else {**given, "count": count})))
         for message in messages:
             if message["event"] == "error":
-                raise RuntimeError(message["error"])
+                raise to_error(message)
         return [file["data"] for message in messages if message["event"] == "pictures" for file in message["files"]]
 
     def timing_report(self) -> dict[str, Json]:

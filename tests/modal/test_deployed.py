@@ -93,33 +93,6 @@ def test_every_data_file_is_uploaded(deployed: Cloud, source: set[str], plane: C
     assert {"yaml", "json", "safetensors", "gz", "py"} <= kinds
 
 
-SCRIPT = """
-import io, modal
-from PIL import Image
-from nova_graph.modal.documents import default_document
-artist = modal.Cls.from_name("nova-anime-ilxl", "NovaAnime")()
-inputs = {"checkpoint": "nova-nano", "steps": 2, "face": False, "pag_scale": 0, "seed": 31, "count": 2}
-pictures = artist.predict.remote(inputs)
-one, other = (Image.open(io.BytesIO(data)) for data in (pictures[0], artist.predict_one.remote(inputs)))
-print(len(pictures), one.tobytes() == other.tobytes())
-messages = artist.draw.remote(default_document(inputs))
-print(pictures == [file["data"] for each in messages if each["event"] == "pictures" for file in each["files"]])
-print(artist.get_timing_report.remote()["calls"] > 0)
-print(modal.Function.from_name("nova-anime-ilxl", "timing_report").remote())
-try:
-    artist.predict.remote({"steps": 0})
-except RuntimeError as error:
-    print(error)
-"""
-
-
-def test_the_class_can_be_called_from_a_script(deployed: Cloud) -> None:
-    told = deployed.python(SCRIPT).stdout
-    assert told.startswith("2 True\nTrue\n")
-    assert "'prices_as_of': '2026-07-01'" in told
-    assert "steps must be at least 1" in told
-
-
 def test_the_command_line_runs_a_graph_file_there(deployed: Cloud, plane: ControlPlane, out: Path) -> None:
     local = deployed.folder / "local-cache" / "results"
     done = deployed.nova_graph(
