@@ -24,13 +24,17 @@ class Gate:
         self._is_empty.set()
 
     @asynccontextmanager
-    async def look(self) -> AsyncIterator[None]:
-        """Take in what other containers wrote, then keep the Volume as it is until this ends."""
+    async def look(self, since: float = float("-inf")) -> AsyncIterator[None]:
+        """Take in what other containers wrote, then keep the Volume as it is until this ends.
+
+        What they wrote before `since`, by `time.monotonic()`, is among it for certain.
+        """
         async with self._entering:
-            if time.monotonic() - self._seen >= self._fresh:
+            if self._seen < max(since, time.monotonic() - self._fresh):
                 await self._is_empty.wait()
+                began = time.monotonic()
                 if await asyncio.to_thread(self._volume.refresh):
-                    self._seen = time.monotonic()
+                    self._seen = began
             self._inside += 1
             self._is_empty.clear()
         try:

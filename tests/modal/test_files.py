@@ -1,0 +1,89 @@
+"""Pictures that are sent in: whoever was told the name of one can use it at once."""
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from nodes.assets import read_settings
+from nova_graph.http.desk import Given
+from nova_graph.http.library import read_library
+from nova_graph.http.settings import HttpSettings
+from nova_graph.modal.documents import uploads_folder
+from nova_graph.modal.front import front_runtime
+from nova_graph.modal.gate import Gate
+from nova_graph.modal.uploads import VolumeUploads
+from nova_graph.modal.volume import Shared
+from nova_graph.modal.web import VolumeDesk
+from tests.modal.cloud import VOLUME
+from tests.modal.control_plane.plane import ControlPlane
+from tests.modal.service import SMALL
+from tests.nova_graph.http.pictures import png
+
+PNG = {"Content-Type": "image/png"}
+
+
+def nothing() -> None:
+    """Commit where nobody else looks."""
+
+
+def loading(name: str) -> dict[str, Any]:
+    nodes = {
+        "load": {"type": "LoadImage", "inputs": {"picture": name}},
+        "png": {"type": "Serializer", "inputs": {"image": "$load.image"}},
+    }
+    return {"nova": 1, "nodes": nodes, "outputs": {"file": "$png.file"}}
+
+
+def test_a_picture_whose_name_was_told_is_on_the_volume_and_a_warm_container_finds_it(
+    http: httpx.Client, plane: ControlPlane
+) -> None:
+    assert http.post("/predict", json={**SMALL, "seed": 51}).status_code == 200
+    answer = http.post("/v1/files", content=png(24, 16), headers=PNG)
+    assert answer.status_code == 201, answer.text
+    name = answer.json()["name"]
+    assert list(plane.volume(VOLUME).glob(f"uploads/*/{name}"))
+    job = http.post("/v1/jobs", json={"graph": loading(name)}, params={"wait": 60}).json()
+    assert job["state"] == "done", job
+    assert http.get(job["images"][0]).content.startswith(b"\x89PNG")
+
+
+def test_a_picture_that_the_volume_does_not_take_gets_no_name(http: httpx.Client, plane: ControlPlane) -> None:
+    plane.volumes.is_full = True
+    try:
+        refused = http.post("/v1/files", content=png(32, 16), headers=PNG)
+    finally:
+        plane.volumes.is_full = False
+    assert refused.status_code == 507, refused.text
+    assert "cannot be kept" in refused.text
+    assert http.post("/v1/files", content=png(32, 16), headers=PNG).status_code == 201
+
+
+def test_a_picture_that_came_to_another_web_container_a_moment_ago_is_looked_for(tmp_path: Path) -> None:
+    settings = read_settings({"NOVA_CACHE_DIR": str(tmp_path), "NOVA_DEVICE": "cpu"}, folders=())
+    uploads = VolumeUploads(uploads_folder(settings), commit=nothing)
+    there = VolumeUploads(tmp_path / "there", commit=nothing)
+    reloads: list[int] = []
+
+    def reload() -> None:
+        reloads.append(1)
+        shutil.copytree(there.folder, uploads.folder, dirs_exist_ok=True)
+
+    there.folder.mkdir()
+    limits = HttpSettings()
+    gate = Gate(Shared(commit=nothing, reload=reload), fresh=3600.0)
+    desk = VolumeDesk(gate, front_runtime(settings, print), read_library(limits.library), uploads, limits)
+
+    async def check() -> None:
+        assert await desk.do(lambda: uploads.list("alice")) == ()
+        name = there.keep("alice", png(16, 8)).name
+        ready = await desk.do(lambda: desk.plan("alice", Given(tree=loading(name))))
+        assert ready.plan.to_run
+        assert len(reloads) == 2
+
+    try:
+        asyncio.run(check())
+    finally:
+        desk.close()
