@@ -9,6 +9,7 @@ import pytest
 
 from tests.modal.cloud import KEY, ROOT, SECRET, SHELL, Cloud
 from tests.modal.control_plane.plane import ControlPlane
+from tests.modal.place import Place
 
 PIN = "1.6."
 
@@ -59,6 +60,11 @@ def http(deployed: Cloud, plane: ControlPlane) -> Iterator[httpx.Client]:
     url = plane.functions.find("web").metadata.web_url
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=90) as client:
         yield client
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
 
 
 @pytest.fixture

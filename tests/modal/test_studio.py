@@ -1,81 +1,27 @@
-"""What containers do with a graph, in this process: no model, no Modal."""
+"""What a GPU container does with a graph, in this process: no model, no Modal."""
 
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.errors import AssetError, Cancelled, NodeError
-from engine.events import Cached, Done, Failed, Fetching, Finished, Planned, Progress, Started, Warned
-from nodes.assets import read_settings
+from engine.errors import NodeError
 from nodes.values import Model
 from nova_graph.api import run
-from nova_graph.modal.costs import cost_line, total_line
-from nova_graph.modal.documents import for_owner, plan_document, without_history
-from nova_graph.modal.drawing import Drawn, draw, draw_all
-from nova_graph.modal.front import Front, front_runtime, planned_environment
+from nova_graph.modal.documents import for_owner, plan_document
 from nova_graph.modal.preload import models_document
-from nova_graph.modal.prices import AS_OF
 from nova_graph.modal.studio import Studio, is_device_lost
-from nova_graph.modal.timing import TimingLog, read_entries
-from nova_graph.modal.volume import Shared, unshared
-from nova_graph.modal.wire import CloudError, Message, Report, from_error, from_event, to_error, to_event
+from nova_graph.modal.timing import read_entries
+from nova_graph.modal.volume import unshared
+from nova_graph.modal.wire import Message
 from nova_graph.options import Options
-from nova_graph.runtime import Runtime, local_runtime
+from nova_graph.runtime import local_runtime
 from tests.modal.cloud import ROOT
+from tests.modal.place import PLUGINS, Place, graph, named
 
-PLUGINS = Path(__file__).parents[1] / "nova_graph" / "plugins"
 NANO = ROOT / "nodes/sdxl/nano/nova-nano.safetensors"
-
-
-def graph(kind: str, **inputs: Any) -> dict[str, Any]:
-    return {"nova": 1, "nodes": {"n": {"type": kind, "inputs": inputs}}, "outputs": {"n": "$n.value"}}
-
-
-def named(checkpoint: str) -> dict[str, Any]:
-    declared = {"checkpoint": {"type": "string", "default": checkpoint}}
-    return {**graph("Named", weights="$inputs.checkpoint"), "inputs": declared}
-
-
-class Place:
-    """A studio over a folder, and what it asked for."""
-
-    def __init__(self, folder: Path, **words: Any) -> None:
-        environ = {"NOVA_CACHE_DIR": str(folder), "NOVA_REQUIRE_CHECKPOINT": "1", "NOVA_DEVICE": "cpu"}
-        self.settings = read_settings({**environ, **words.pop("environ", {})}, folders=())
-        self.runtime: Runtime = without_history(
-            local_runtime(settings=self.settings, options=Options(nodes=(PLUGINS,)), warn=print)
-        )
-        self.commits = 0
-        self.left = 0
-        self.on_reload: Callable[[], None] = lambda: None
-        self.on_commit: Callable[[], None] = lambda: None
-        shared = Shared(commit=self._commit, reload=self._reload)
-        self.timing = TimingLog(folder / "timing", "ta-1")
-        self.studio = Studio(self.runtime, shared, self.timing, self._leave, cold=7.0, **words)
-
-    def draw(self, document: dict[str, Any], **words: Any) -> list[Message]:
-        return list(self.studio.draw(document, **words))
-
-    def _commit(self) -> None:
-        self.commits += 1
-        self.on_commit()
-
-    def _reload(self) -> None:
-        self.on_reload()
-
-    def _leave(self) -> None:
-        self.left += 1
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
 
 
 def test_a_run_is_told_to_its_end_and_committed_once(place: Place) -> None:
@@ -227,114 +173,3 @@ def test_strangers_graphs_name_no_paths(place: Place) -> None:
     assert error["event"] == "error"
     assert place.draw(named(str(NANO)))[-2]["outputs"] == {"n": 64}
     assert for_owner(place.runtime, "") is place.runtime
-
-
-def test_the_front_plans_with_the_keys_of_a_gpu_it_does_not_have(tmp_path: Path) -> None:
-    settings = read_settings({"NOVA_CACHE_DIR": str(tmp_path), "NOVA_DEVICE": "cuda"}, folders=())
-    environment = planned_environment(settings)
-    assert (environment.device, environment.dtype) == ("cuda", "float16")
-    assert front_runtime(settings, print).environment == environment
-    assert front_runtime(settings, print).history is None
-
-
-class Here:
-    """The containers of a client, without Modal between them."""
-
-    def __init__(self, place: Place) -> None:
-        runtime = replace(place.runtime)
-        self.front = Front(runtime, unshared())
-        self.place = place
-        self.prepared = 0
-        self.ran = 0
-
-    def prepare(self, documents: Sequence[dict[str, Any]]) -> Iterator[Message]:
-        self.prepared += 1
-        return self.front.prepare(documents)
-
-    def run(self, document: dict[str, Any], previews: bool) -> Generator[Message, None, None]:
-        self.ran += 1
-        yield from self.place.studio.draw(document, previews=previews)
-
-    def run_all(self, documents: Sequence[dict[str, Any]]) -> Generator[list[Message] | Exception, None, None]:
-        for document in documents:
-            yield list(self.run(document, previews=False))
-
-
-def test_a_client_asks_a_gpu_only_for_what_is_unknown(place: Place) -> None:
-    here = Here(place)
-    events: list[Any] = []
-    first = draw(here, graph("Plus", left=1), events.append, print)
-    again = draw(here, graph("Plus", left=1), events.append, print)
-    assert first.outputs == again.outputs == {"n": 2}
-    assert here.ran == 1
-    assert "on a processor, not priced; cold start" in cost_line(first)
-    assert cost_line(again) == "every result was known: no GPU was asked"
-    assert isinstance(events[-1], Done)
-
-
-def test_a_failed_run_says_what_it_took(place: Place) -> None:
-    failed = draw(Here(place), graph("Break", left=1), lambda _: None, print)
-    assert isinstance(failed.error, CloudError)
-    assert "on a processor, not priced; cold start" in cost_line(failed)
-    mistaken = draw(Here(place), graph("Nonsense"), lambda _: None, print)
-    assert isinstance(mistaken.error, CloudError)
-    assert cost_line(mistaken) == "no GPU was asked"
-
-
-def test_many_runs_come_back_in_order(place: Place) -> None:
-    here = Here(place)
-    draw(here, graph("Plus", left=2), lambda _: None, print)
-    documents = [graph("Plus", left=1), graph("Plus", left=2), graph("Break", left=1), graph("Plus", left=3)]
-    found = list(draw_all(here, documents, print))
-    assert [each.outputs for each in found] == [{"n": 2}, {"n": 3}, {}, {"n": 4}]
-    assert [isinstance(each.error, CloudError) for each in found] == [False, False, True, False]
-    assert here.prepared == 2, "all of them are looked at in one call"
-    assert total_line(found).startswith("3 GPU calls in all: ")
-    assert total_line(found).endswith(" s on a processor, not priced")
-
-
-def test_the_total_adds_up_what_each_gpu_took() -> None:
-    report = Report(
-        seconds=4.0, cold=1.0, device="NVIDIA L4", container="ta-1", number=1, ran=1, cached=0, environment=""
-    )
-    other = replace(report, device="NVIDIA H100 80GB HBM3", seconds=2.0, cold=0.0)
-    drawn = [Drawn(report=report), Drawn(report=report, error=CloudError("no", "node")), Drawn(report=other), Drawn()]
-    assert total_line(drawn) == (
-        f"3 GPU calls in all: 2.0 s on NVIDIA H100 80GB HBM3, 10.0 s on NVIDIA L4, about $0.0044 (prices of {AS_OF})"
-    )
-    assert total_line([Drawn()]) == "0 GPU calls in all: nothing was left to compute"
-
-
-EVENTS = (
-    Planned(seconds=0.0, nodes=("a", "b"), to_run=("a",)),
-    Fetching(seconds=0.1, node="a", type="A", done=1, total=None, what="x"),
-    Started(seconds=0.1, node="a", type="A"),
-    Progress(seconds=0.2, node="a", type="A", step=1, total=2, preview=b"small"),
-    Warned(seconds=0.2, node="a", type="A", text="hm"),
-    Cached(seconds=0.2, node="b", type="B", where="disk"),
-    Finished(seconds=0.3, node="a", type="A", took=0.2),
-    Failed(seconds=0.3, node="a", type="A", error="no"),
-    Done(seconds=0.4, outcome="ok", ran=1, cached=1),
-)
-
-
-@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
-def test_events_cross_the_wire_whole(event: Any) -> None:
-    message = from_event(event)
-    assert to_event(message) == event
-    assert to_event({**message, "of a later version": 1}) == event
-    assert to_event({"event": message["event"]}) is None
-
-
-def test_errors_keep_their_exit_code_across_the_wire() -> None:
-    refused = NodeError("n", "Break", AssetError("no weights"))
-    assert isinstance(to_error(from_error(refused)), AssetError)
-    assert isinstance(to_error(from_error(Cancelled())), Cancelled)
-    fault = to_error(from_error(KeyError("x")))
-    assert isinstance(fault, CloudError)
-    assert fault.kind == "fault"
-
-
-def test_the_command_line_imports_modal_only_when_it_is_needed() -> None:
-    program = "import sys, nova_graph.cli.app, nova_graph.cli.commands.cloud; sys.exit('modal' in sys.modules)"
-    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
