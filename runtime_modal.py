@@ -141,7 +141,7 @@ class NovaAnime:
 def fetch_checkpoint(checkpoint: str = "auto") -> str:
     """Download a checkpoint to the Volume, where that is still to do, and say where it is."""
     try:
-        where = fetch_default(open_front(shared), checkpoint)
+        where = fetch_default(open_front(SETTINGS, shared), checkpoint)
     except NovaError as error:
         raise told(error) from None
     print(where, flush=True)
@@ -151,13 +151,13 @@ def fetch_checkpoint(checkpoint: str = "auto") -> str:
 @app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=HOUR, region=region)
 def prepare_all(documents: list[Document]) -> Iterator[Message]:
     """Check settled graphs, download what they need, and answer what is known already; never on a GPU."""
-    yield from open_front(shared).prepare(documents)
+    yield from open_front(SETTINGS, shared).prepare(documents)
 
 
 @app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, region=region)
 def timing_report() -> Document:
     """Return how long the calls of all containers took."""
-    return open_front(shared).timing_report()
+    return open_front(SETTINGS, shared).timing_report()
 
 
 @app.function(image=image, secrets=secrets, timeout=HOUR, region=region)
@@ -185,7 +185,7 @@ def web() -> Any:
     from nova_graph.modal.web import make_web_app
 
     backend = ModalBackend(jobs, run=NovaAnime().run_job, tell=tell_webhook)
-    return make_web_app(open_front(shared, names_only=True), backend, shared)
+    return make_web_app(open_front(SETTINGS, shared, names_only=True), backend, shared)
 
 
 @app.local_entrypoint()

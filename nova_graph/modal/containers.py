@@ -76,10 +76,10 @@ def open_studio(
     return Studio(runtime, volume, timing, leave, cold=time.time() - began, fallback=cloud.fallback)
 
 
-def open_front(volume: Shared, *, names_only: bool = False) -> Front:
+def open_front(cloud: CloudSettings, volume: Shared, *, names_only: bool = False) -> Front:
     """Open what a processor-only container works with; `names_only` for graphs from strangers."""
     settings = read_settings(allow_paths=False, folders=()) if names_only else read_settings()
-    return Front(front_runtime(settings, tell), volume)
+    return Front(front_runtime(settings, tell), volume, cloud.fallback)
 
 
 def fetch_default(front: Front, checkpoint: str) -> str:

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from engine.environment import Environment
-from engine.errors import NovaError
+from engine.errors import AssetError, NovaError
 from engine.events import AnyEvent
 from engine.values import Json
 from nodes.assets import Settings
 from nodes.assets.environment import find_environment
 from nova_graph.api import Plan, run
-from nova_graph.modal.documents import Document, plan_document, without_history
+from nova_graph.modal.documents import Document, plan_document, with_checkpoint, without_history
 from nova_graph.modal.timing import read_entries, summarize
 from nova_graph.modal.volume import Shared
 from nova_graph.modal.wire import Message, from_error, from_event, from_outputs
@@ -20,11 +20,15 @@ READY: Message = {"event": "ready"}
 
 
 class Front:
-    """Looks at graphs on behalf of the GPU containers: its plan has their keys, so that a hit here is a hit there."""
+    """Looks at graphs on behalf of the GPU containers: its plan has their keys, so that a hit here is a hit there.
 
-    def __init__(self, runtime: Runtime, volume: Shared) -> None:
+    `fallback` is the checkpoint that they draw with where the one asked for cannot be had.
+    """
+
+    def __init__(self, runtime: Runtime, volume: Shared, fallback: str = "") -> None:
         self.runtime = runtime
         self._volume = volume
+        self._fallback = fallback
 
     def prepare(self, documents: Sequence[Document]) -> Iterator[Message]:
         """Check graphs, download what they need, and answer each where every result is known.
@@ -35,7 +39,7 @@ class Front:
         self._volume.refresh()
         for run_number, document in enumerate(documents):
             try:
-                for message in self._prepare(document):
+                for message in self._prepare_one(document):
                     yield {**message, "run": run_number}
             except NovaError as error:
                 yield {**from_error(error), "run": run_number}
@@ -52,6 +56,19 @@ class Front:
         """Return how long the calls of all containers took."""
         self._volume.refresh()
         return summarize(read_entries(self.runtime.settings.cache / "timing"))
+
+    def _prepare_one(self, document: Document) -> Iterator[Message]:
+        """Prepare a graph, or with the fallback what the GPU container will draw in its place and warn of."""
+        try:
+            yield from self._prepare(document)
+        except AssetError as error:
+            other = with_checkpoint(document, self._fallback) if self._fallback else None
+            if other is None:
+                raise
+            for message in self._prepare(other):
+                if message["event"] == "pictures":
+                    yield {"event": "note", "text": f"drawn with {self._fallback} instead, because: {error}"}
+                yield message
 
     def _prepare(self, document: Document) -> Iterator[Message]:
         plan = plan_document(document, self.runtime)

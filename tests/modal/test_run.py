@@ -112,6 +112,18 @@ def test_without_a_checkpoint_nobody_pays_for_the_embedded_model(cloud: Cloud, p
     assert gpu_containers(plane) == before
 
 
+def test_a_fallback_is_drawn_with_where_there_is_no_checkpoint(cloud: Cloud, plane: ControlPlane, out: Path) -> None:
+    settings = {"NOVA_MODAL_FALLBACK_CHECKPOINT": "nova-nano", "NOVA_MODAL_VOLUME": "for-fallbacks"}
+    words = ("run", SHELL, *FLAGS, "--seed", "8", "--out", str(out))
+    done = replace(cloud, settings=settings).modal(*words)
+    assert "drawing with nova-nano instead, because: " in done.stderr
+    assert done.stderr.count("No checkpoint was found") == 1
+    again = replace(cloud, settings=settings).modal(*words)
+    assert "drawn with nova-nano instead, because: " in again.stderr
+    assert "no GPU was asked" in again.stderr
+    assert len(list(out.iterdir())) == 2
+
+
 def test_a_download_without_a_source_says_where_it_looked(cloud: Cloud) -> None:
     done = cloud.modal("run", f"{SHELL}::fetch_checkpoint", code=1)
     told = done.stderr + done.stdout
