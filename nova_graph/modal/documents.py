@@ -9,8 +9,9 @@ from engine.assets import Asset, Assets, Fetchable, Found, Report
 from engine.bind import bind
 from engine.bound import Bound
 from engine.document import document
-from engine.errors import GraphErrors, Problem
+from engine.errors import AssetMissing, GraphErrors, Problem
 from engine.parse import parse
+from engine.plan import Plan as EnginePlan
 from engine.plan import make_plan
 from engine.values import Json
 from nodes.assets import Settings
@@ -50,6 +51,16 @@ def bind_document(document: Document, runtime: Runtime) -> Bound:
 def plan_document(document: Document, runtime: Runtime) -> Plan:
     """Plan a graph that stands alone; raises GraphErrors, AssetError."""
     return Plan(NAME, make_plan(bind_document(document, runtime), runtime.services), runtime)
+
+
+def refuse_pending(plan: EnginePlan) -> None:
+    """Refuse a plan with something left to download: not for a machine with a GPU to do. Raises AssetMissing."""
+    for pending in plan.pending:
+        asset = pending.fetchable.asset
+        raise AssetMissing(
+            f"{asset.kind} {asset.name} is not on the Volume yet ({pending.fetchable.how})",
+            hint="Download it first: modal run runtime_modal.py::fetch_checkpoint",
+        )
 
 
 def with_checkpoint(document: Document, checkpoint: str) -> Document | None:

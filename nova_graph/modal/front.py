@@ -28,7 +28,7 @@ class Front:
     def __init__(self, runtime: Runtime, volume: Shared, fallback: str = "") -> None:
         self.runtime = runtime
         self._volume = volume
-        self._fallback = fallback
+        self.fallback = fallback
 
     def prepare(self, documents: Sequence[Document]) -> Iterator[Message]:
         """Check graphs, download what they need, and answer each where every result is known.
@@ -62,12 +62,12 @@ class Front:
         try:
             yield from self._prepare(document)
         except AssetError as error:
-            other = with_checkpoint(document, self._fallback) if self._fallback else None
+            other = with_checkpoint(document, self.fallback) if self.fallback else None
             if other is None:
                 raise
             for message in self._prepare(other):
                 if message["event"] == "pictures":
-                    yield {"event": "note", "text": f"drawn with {self._fallback} instead, because: {error}"}
+                    yield {"event": "note", "text": f"drawn with {self.fallback} instead, because: {error}"}
                 yield message
 
     def _prepare(self, document: Document) -> Iterator[Message]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from queue import SimpleQueue
 
-from engine.errors import AssetError, AssetMissing, NodeError
+from engine.errors import AssetError, NodeError
 from engine.events import AnyEvent, Done, Warned
 from engine.services import Cancel
 from engine.values import Json
@@ -18,6 +18,7 @@ from nova_graph.modal.documents import (
     default_document,
     for_owner,
     plan_document,
+    refuse_pending,
     with_checkpoint,
 )
 from nova_graph.modal.limit import Limit
@@ -154,12 +155,7 @@ class Studio:
             self._runtime.pool.clear()
             self._volume.refresh()
         plan = plan_document(order.document, order.runtime)
-        for pending in plan.engine_plan.pending:
-            raise AssetMissing(
-                f"{pending.fetchable.asset.kind} {pending.fetchable.asset.name} is not on the Volume yet "
-                f"({pending.fetchable.how})",
-                hint="Download it first: modal run runtime_modal.py::fetch_checkpoint",
-            )
+        refuse_pending(plan.engine_plan)
         return plan
 
     def _report(self, seconds: float, tally: "_Tally") -> Report:

@@ -8,17 +8,16 @@ from fastapi import FastAPI
 
 from engine.errors import AssetError
 from nova_graph.http.app import create_app
-from nova_graph.http.desk import Desk
+from nova_graph.http.desk import Desk, Given, Ready
 from nova_graph.http.library import Library, read_library
 from nova_graph.http.settings import HttpSettings, read_http_settings
 from nova_graph.http.uploads import Uploads
 from nova_graph.modal.backend import ModalBackend
-from nova_graph.modal.documents import uploads_folder
+from nova_graph.modal.documents import refuse_pending, uploads_folder
 from nova_graph.modal.front import Front
 from nova_graph.modal.gate import Gate
 from nova_graph.modal.uploads import VolumeUploads
 from nova_graph.modal.volume import Shared
-from nova_graph.runtime import Runtime
 
 Out = TypeVar("Out")
 
@@ -28,18 +27,24 @@ def make_web_app(front: Front, backend: ModalBackend, volume: Shared) -> FastAPI
     settings = read_http_settings()
     folder = uploads_folder(front.runtime.settings)
     uploads = VolumeUploads(folder, settings.uploads, settings.all_uploads, commit=volume.commit)
-    desk = VolumeDesk(Gate(volume), front.runtime, read_library(settings.library), uploads, settings)
+    desk = VolumeDesk(Gate(volume), front, read_library(settings.library), uploads, settings)
     return create_app(backend, desk, settings)
 
 
 class VolumeDesk(Desk):
     """A desk whose work finds the Volume as other containers left it, and whole."""
 
-    def __init__(
-        self, gate: Gate, runtime: Runtime, library: Library, uploads: Uploads, settings: HttpSettings
-    ) -> None:
-        super().__init__(runtime, library, uploads, settings)
+    def __init__(self, gate: Gate, front: Front, library: Library, uploads: Uploads, settings: HttpSettings) -> None:
+        super().__init__(front.runtime, library, uploads, settings)
         self._gate = gate
+        self._fallback = front.fallback
+
+    def plan(self, owner: str, given: Given) -> Ready:
+        """Settle and plan a graph; raises AssetMissing too where a GPU container would, for want of a download."""
+        ready = super().plan(owner, given)
+        if not self._fallback:
+            refuse_pending(ready.plan)
+        return ready
 
     async def do(self, work: Callable[[], Out]) -> Out:
         """Do something that takes a while in a thread; again where a file is missing that may have come meanwhile."""

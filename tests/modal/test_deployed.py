@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.modal.cloud import ARTIST, SHELL, VOLUME, Cloud
+from tests.modal.cloud import ARTIST, SECRET, SHELL, VOLUME, Cloud
 from tests.modal.control_plane.plane import ControlPlane
 from tests.modal.service import FLAGS, SMALL, state
 
@@ -61,6 +61,23 @@ def test_jobs_outlive_the_container_that_took_them(http: httpx.Client, plane: Co
     assert plane.alive("web") != [old]
     done = next(each for each in before if state(http, each) == "done")
     assert http.get(f"/v1/jobs/{done}/images/0").content.startswith(b"\x89PNG")
+
+
+def test_a_checkpoint_that_is_not_downloaded_yet_starts_no_gpu(http: httpx.Client, plane: ControlPlane) -> None:
+    calls = len(plane.calls.calls)
+    plane.scale_down("web")
+    plane.secrets.named[SECRET]["CHECKPOINT_URL"] = f"{plane.blobs.address}/blobs/later.safetensors?token=hidden-word"
+    try:
+        answer = http.post("/predict", json={**SMALL, "checkpoint": "auto"})
+    finally:
+        plane.secrets.named[SECRET].pop("CHECKPOINT_URL")
+        plane.scale_down("web")
+    assert answer.status_code in (404, 422), answer.text
+    assert "is not on the Volume yet" in answer.text
+    assert "modal run runtime_modal.py::fetch_checkpoint" in answer.text
+    assert "hidden-word" not in answer.text
+    asked = [each.function_id for each in list(plane.calls.calls.values())[calls:]]
+    assert plane.functions.find(ARTIST).id not in asked
 
 
 def test_what_modal_is_asked_for(deployed: Cloud, plane: ControlPlane) -> None:

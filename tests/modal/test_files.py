@@ -12,10 +12,10 @@ from nova_graph.http.desk import Given
 from nova_graph.http.library import read_library
 from nova_graph.http.settings import HttpSettings
 from nova_graph.modal.documents import uploads_folder
-from nova_graph.modal.front import front_runtime
+from nova_graph.modal.front import Front, front_runtime
 from nova_graph.modal.gate import Gate
 from nova_graph.modal.uploads import VolumeUploads
-from nova_graph.modal.volume import Shared
+from nova_graph.modal.volume import Shared, unshared
 from nova_graph.modal.web import VolumeDesk
 from tests.modal.cloud import VOLUME
 from tests.modal.control_plane.plane import ControlPlane
@@ -74,7 +74,8 @@ def test_a_picture_that_came_to_another_web_container_a_moment_ago_is_looked_for
     there.folder.mkdir()
     limits = HttpSettings()
     gate = Gate(Shared(commit=nothing, reload=reload), fresh=3600.0)
-    desk = VolumeDesk(gate, front_runtime(settings, print), read_library(limits.library), uploads, limits)
+    front = Front(front_runtime(settings, print), unshared())
+    desk = VolumeDesk(gate, front, read_library(limits.library), uploads, limits)
 
     async def check() -> None:
         assert await desk.do(lambda: uploads.list("alice")) == ()
