@@ -9,23 +9,40 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import engine_cost
+from benchmarks import engine_cost, startup
 from benchmarks.measure import machine
 from benchmarks.trivial import BLOCK, SHAPES
 
 RESULTS = Path(__file__).parent / "results"
 PICTURES = 15
+STARTS = 7
 
 
 def main() -> None:
     """Run every benchmark."""
     console = Console()
     console.print(f"Machine: {machine()}\n")
-    figures: dict[str, object] = {"machine": machine(), "engine": _engine(console), "run": _run(console)}
+    figures: dict[str, object] = {
+        "machine": machine(),
+        "startup": _startup(console),
+        "engine": _engine(console),
+        "run": _run(console),
+    }
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "bench.json"
     path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     console.print(f"Figures kept in {path.relative_to(Path.cwd())}")
+
+
+def _startup(console: Console) -> object:
+    table = Table(title="Commands that only look (median seconds of a new process)")
+    for column in ("command", "clock", "processor"):
+        table.add_column(column, justify="left" if column == "command" else "right")
+    starts = startup.measure(STARTS)
+    for start in starts:
+        table.add_row(start.name, f"{start.clock.median:.2f}", f"{start.processor.median:.2f}")
+    console.print(table)
+    return [asdict(start) for start in starts]
 
 
 def _engine(console: Console) -> object:
