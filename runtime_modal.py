@@ -9,7 +9,6 @@ set it up and what each NOVA_MODAL_* variable means.
 """
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,13 +19,11 @@ import modal.experimental
 
 from engine.errors import NovaError, SettingError
 from engine.values import Json
-from nova_graph.modal.client import check_secret
 from nova_graph.modal.containers import fetch_default, import_kernels, load_models, open_front, open_studio
 from nova_graph.modal.image import make_image
 from nova_graph.modal.jobs import JobWriter
 from nova_graph.modal.records import Stores
 from nova_graph.modal.settings import MOUNT, CloudSettings, read_cloud_settings
-from nova_graph.modal.told import told
 from nova_graph.modal.volume import Shared
 
 BEGAN = time.time()
@@ -38,12 +35,9 @@ Document = dict[str, Json]
 
 def _read_settings() -> CloudSettings:
     try:
-        settings = read_cloud_settings()
-        if modal.is_local() and "--help" not in sys.argv:
-            check_secret(settings)
+        return read_cloud_settings()
     except SettingError as error:
         raise SystemExit(f"Nothing was deployed or run: {error}") from None
-    return settings
 
 
 SETTINGS = _read_settings()
@@ -134,7 +128,7 @@ class NovaAnime:
         try:
             return self.studio.predict(inputs, count=count)
         except NovaError as error:
-            raise told(error) from None
+            raise RuntimeError(str(error)) from None
 
 
 @app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=HOUR, region=region)
@@ -143,7 +137,7 @@ def fetch_checkpoint(checkpoint: str = "auto") -> str:
     try:
         where = fetch_default(open_front(SETTINGS, shared), checkpoint)
     except NovaError as error:
-        raise told(error) from None
+        raise RuntimeError(str(error)) from None
     print(where, flush=True)
     return where
 

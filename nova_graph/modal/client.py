@@ -6,7 +6,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import SettingError
 from nova_graph.modal.documents import Document
 from nova_graph.modal.settings import CloudSettings
 from nova_graph.modal.wire import CloudError, Message
@@ -69,27 +68,6 @@ def deployed(settings: CloudSettings) -> ModalRemote:
 
     artist = modal.Cls.from_name(settings.app, ARTIST)
     return ModalRemote(modal.Function.from_name(settings.app, "prepare_all"), artist())
-
-
-def check_secret(settings: CloudSettings) -> None:
-    """Look whether the deployment's secret is there; raises SettingError.
-
-    Modal looks for it before any entrypoint is called, and its own error does not say what to do.
-    """
-    import modal
-
-    if not settings.secret:
-        return
-    try:
-        modal.Secret.from_name(settings.secret).hydrate()
-    except modal.exception.NotFoundError as error:
-        create = f"modal secret create {settings.secret} CHECKPOINT_URL='https://...'"
-        hint = f"Create it: {create} (docs/modal.md has other variants), or go without: NOVA_MODAL_SECRET=none"
-        raise SettingError(str(error), hint=hint) from None
-    except modal.exception.AuthError as error:
-        raise SettingError(f"Modal does not know you: {error}", hint="Run: modal token new") from None
-    except modal.exception.Error as error:
-        raise SettingError(f"Modal: {error}") from None
 
 
 @contextmanager
