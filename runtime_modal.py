@@ -131,11 +131,17 @@ class NovaAnime:
             raise RuntimeError(str(error)) from None
 
 
+@app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=HOUR, max_containers=1, region=region)
+def download(document: Document) -> Iterator[Message]:
+    """Download what a graph needs; one container does so for all others."""
+    yield from open_front(SETTINGS, shared).download(document)
+
+
 @app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=HOUR, region=region)
 def fetch_checkpoint(checkpoint: str = "auto") -> str:
     """Download a checkpoint to the Volume, where that is still to do, and say where it is."""
     try:
-        where = fetch_default(open_front(SETTINGS, shared), checkpoint)
+        where = fetch_default(open_front(SETTINGS, shared, download=download.remote_gen), checkpoint)
     except NovaError as error:
         raise RuntimeError(str(error)) from None
     print(where, flush=True)
@@ -145,7 +151,7 @@ def fetch_checkpoint(checkpoint: str = "auto") -> str:
 @app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=HOUR, region=region)
 def prepare_all(documents: list[Document]) -> Iterator[Message]:
     """Check settled graphs, download what they need, and answer what is known already; never on a GPU."""
-    yield from open_front(SETTINGS, shared).prepare(documents)
+    yield from open_front(SETTINGS, shared, download=download.remote_gen).prepare(documents)
 
 
 @app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, region=region)

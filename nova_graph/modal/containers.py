@@ -11,7 +11,7 @@ from dataclasses import replace
 from engine.errors import AssetError
 from nodes.assets import read_settings
 from nova_graph.modal.documents import without_history
-from nova_graph.modal.front import Front, front_runtime
+from nova_graph.modal.front import Download, Front, front_runtime
 from nova_graph.modal.no_device import no_device
 from nova_graph.modal.preload import Held, load_on_processor, models_document, with_held
 from nova_graph.modal.settings import CloudSettings
@@ -76,10 +76,12 @@ def open_studio(
     return Studio(runtime, volume, timing, leave, cold=time.time() - began, fallback=cloud.fallback)
 
 
-def open_front(cloud: CloudSettings, volume: Shared, *, names_only: bool = False) -> Front:
+def open_front(
+    cloud: CloudSettings, volume: Shared, *, names_only: bool = False, download: Download | None = None
+) -> Front:
     """Open what a processor-only container works with; `names_only` for graphs from strangers."""
     settings = read_settings(allow_paths=False, folders=()) if names_only else read_settings()
-    return Front(front_runtime(settings, tell), volume, cloud.fallback)
+    return Front(front_runtime(settings, tell), volume, cloud.fallback, download)
 
 
 def fetch_default(front: Front, checkpoint: str) -> str:

@@ -1,6 +1,6 @@
 """What the processor-only containers do: check, plan, download, and answer what is known already."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from engine.environment import Environment
@@ -9,26 +9,30 @@ from engine.events import AnyEvent
 from engine.values import Json
 from nodes.assets import Settings
 from nodes.assets.environment import find_environment
-from nova_graph.api import Plan, run
+from nova_graph.api import run
 from nova_graph.modal.documents import Document, plan_document, with_checkpoint, without_history
 from nova_graph.modal.timing import read_entries, summarize
 from nova_graph.modal.volume import Shared
-from nova_graph.modal.wire import Message, from_error, from_event, from_outputs
+from nova_graph.modal.wire import Message, from_error, from_event, from_outputs, to_error
 from nova_graph.runtime import Runtime, Warn, local_runtime
 
 READY: Message = {"event": "ready"}
+
+Download = Callable[[Document], Iterator[Message]]
 
 
 class Front:
     """Looks at graphs on behalf of the GPU containers: its plan has their keys, so that a hit here is a hit there.
 
-    `fallback` is the checkpoint that they draw with where the one asked for cannot be had.
+    `fallback` is the checkpoint that they draw with where the one asked for cannot be had. `elsewhere` has another
+    container's `download` called: one for all, so that no file has two writers.
     """
 
-    def __init__(self, runtime: Runtime, volume: Shared, fallback: str = "") -> None:
+    def __init__(self, runtime: Runtime, volume: Shared, fallback: str = "", elsewhere: Download | None = None) -> None:
         self.runtime = runtime
         self._volume = volume
         self.fallback = fallback
+        self._elsewhere = elsewhere or self.download
 
     def prepare(self, documents: Sequence[Document]) -> Iterator[Message]:
         """Check graphs, download what they need, and answer each where every result is known.
@@ -47,10 +51,26 @@ class Front:
     def fetch(self, document: Document) -> str:
         """Download what a graph needs and say where it lies; raises NovaError."""
         self._volume.refresh()
-        for _ in self._download(plan_document(document, self.runtime)):
-            pass
+        if plan_document(document, self.runtime).engine_plan.pending:
+            for _ in self._fetch(document):
+                pass
         found = plan_document(document, self.runtime).engine_plan.found.values()
         return "\n".join(dict.fromkeys(f"{each.asset.kind}: {each.how}" for each in found if each.path is not None))
+
+    def download(self, document: Document) -> Iterator[Message]:
+        """Download every missing file of a graph, then make them seen by all; yields notes, at last an error if any."""
+        self._volume.refresh()
+        try:
+            pending = plan_document(document, self.runtime).engine_plan.pending
+            for asset, how in [(each.fetchable.asset, each.fetchable.how) for each in pending]:
+                yield {"event": "note", "text": f"fetching {asset.kind} {asset.name}: {how}"}
+                found = self.runtime.services.assets.fetch(asset, _report_nothing)
+                yield {"event": "note", "text": f"{asset.kind}: {found.how}"}
+        except NovaError as error:
+            yield from_error(error)
+            return
+        if pending:
+            self._volume.commit()
 
     def timing_report(self) -> dict[str, Json]:
         """Return how long the calls of all containers took."""
@@ -73,7 +93,7 @@ class Front:
     def _prepare(self, document: Document) -> Iterator[Message]:
         plan = plan_document(document, self.runtime)
         if plan.engine_plan.pending:
-            yield from self._download(plan)
+            yield from self._fetch(document)
             plan = plan_document(document, self.runtime)
         if plan.engine_plan.to_run:
             yield READY
@@ -83,15 +103,13 @@ class Front:
         yield from map(from_event, events)
         yield from_outputs(result.outputs)
 
-    def _download(self, plan: Plan) -> Iterator[Message]:
-        """Download every missing file, then make them seen by all; yields a message for each."""
-        for pending in plan.engine_plan.pending:
-            asset = pending.fetchable.asset
-            yield {"event": "note", "text": f"fetching {asset.kind} {asset.name}: {pending.fetchable.how}"}
-            found = self.runtime.services.assets.fetch(asset, _report_nothing)
-            yield {"event": "note", "text": f"{asset.kind}: {found.how}"}
-        if plan.engine_plan.pending:
-            self._volume.commit()
+    def _fetch(self, document: Document) -> Iterator[Message]:
+        """Have what is missing downloaded, and take it in; raises NovaError."""
+        for message in self._elsewhere(document):
+            if message["event"] == "error":
+                raise to_error(message)
+            yield message
+        self._volume.refresh()
 
 
 def _report_nothing(_done: int, _total: int | None, _what: str) -> None:

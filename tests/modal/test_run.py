@@ -32,9 +32,12 @@ def runner(cloud: Cloud, plane: ControlPlane) -> Cloud:
 @pytest.fixture(scope="module")
 def fetched(runner: Cloud, plane: ControlPlane) -> subprocess.CompletedProcess[str]:
     """The command that downloads the checkpoint; no GPU has a part in it."""
-    before = gpu_containers(plane)
+    before, calls = gpu_containers(plane), len(plane.calls.calls)
     done = runner.modal("run", f"{SHELL}::fetch_checkpoint")
     assert gpu_containers(plane) == before
+    made = [plane.functions.functions[each.function_id] for each in list(plane.calls.calls.values())[calls:]]
+    assert [function.name for function in made] == ["fetch_checkpoint", "download"]
+    assert made[1].definition.autoscaler_settings.max_containers == 1, "no file has two writers"
     return done
 
 
