@@ -29,10 +29,10 @@ class Nano:
     model: LiveModel
     vae: LiveVae
 
-    def draw_background(self, prompt: str, weighting: Weighting, seed: int = 3) -> torch.Tensor:
+    def draw_background(self, prompt: str, weighting: Weighting) -> torch.Tensor:
         """Draw a picture and return the mean colour [3], from -1 to 1, of its upper corners."""
         conditioning = encode_conditioning(self.text, prompt, "worst quality, lowres, blurry", weighting=weighting)
-        request = DenoiseRequest(conditioning=conditioning, seeds=(seed,), size=(128, 128), steps=10, cfg=5.0)
+        request = DenoiseRequest(conditioning=conditioning, seeds=(3,), size=(128, 128), steps=10, cfg=5.0)
         image = decode(self.vae, denoise(self.model, request, QuietContext()))
         (picture,) = image_to_tensor(image)
         corners = torch.cat([picture[:, :16, :16], picture[:, :16, -16:]], dim=2)
@@ -50,20 +50,9 @@ def nano() -> Iterator[Nano]:
         )
 
 
-@pytest.mark.parametrize("weighting", ["compel", "comfy"])
+@pytest.mark.parametrize("weighting", ["compel", "comfy", "a1111"])
 def test_the_heavier_colour_wins(nano: Nano, weighting: Weighting) -> None:
     red = nano.draw_background(PROMPT.format(1.6, 0.4), weighting)
     blue = nano.draw_background(PROMPT.format(0.4, 1.6), weighting)
     assert red[RED] > red[BLUE] + 0.5
     assert blue[BLUE] > blue[RED] + 0.5
-
-
-def test_a1111_weights_move_colours_their_way(nano: Nano) -> None:
-    """Its rule restores the mean of the embeddings; nova-nano's is next to 0, so that it exaggerates all of them."""
-    moved = []
-    for seed in range(1, 5):
-        red = nano.draw_background(PROMPT.format(1.6, 0.4), "a1111", seed)
-        blue = nano.draw_background(PROMPT.format(0.4, 1.6), "a1111", seed)
-        moved.append(float((red[RED] - red[BLUE]) - (blue[RED] - blue[BLUE])))
-    assert min(moved) > 0
-    assert sum(moved) / len(moved) > 0.2
