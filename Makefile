@@ -16,7 +16,7 @@ run: $(READY)  ## Draw graphs/default.yaml; ARGS="--seed 7" adds inputs
 	@$(BIN)/nova-graph run graphs/default.yaml $(ARGS)
 
 test: check  ## Run the checks and all tests
-	@OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/pytest --numprocesses 2 --dist loadgroup
+	@OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: $(READY)  ## Run the linters and the type checker
 	@$(BIN)/ruff check .

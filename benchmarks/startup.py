@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 
@@ -34,7 +35,7 @@ def measure(repeats: int) -> list[Startup]:
         subprocess.run([sys.executable, *lines[name]], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
         processor[name].append(_used() - before)
 
-    clocks = interleaved([lambda name=name: start(name) for name in lines], repeats)  # type: ignore[misc]
+    clocks = interleaved([partial(start, name) for name in lines], repeats)
     return [Startup(name, clock, Timing(tuple(processor[name]))) for name, clock in zip(lines, clocks, strict=True)]
 
 

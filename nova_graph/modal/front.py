@@ -1,6 +1,6 @@
 """What the processor-only containers do: check, plan, download, and answer what is known already."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 
 from engine.environment import Environment
@@ -9,7 +9,7 @@ from engine.events import AnyEvent
 from engine.values import Json
 from nodes.assets import Settings
 from nodes.assets.environment import find_environment
-from nova_graph.api import run
+from nova_graph.api import Plan, run
 from nova_graph.modal.documents import Document, plan_document, with_checkpoint, without_history
 from nova_graph.modal.timing import read_entries, summarize
 from nova_graph.modal.volume import Shared
@@ -51,9 +51,8 @@ class Front:
     def fetch(self, document: Document) -> str:
         """Download what a graph needs and say where it lies; raises NovaError."""
         self._volume.refresh()
-        if plan_document(document, self.runtime).engine_plan.pending:
-            for _ in self._fetch(document):
-                pass
+        for _ in self._planned(document):
+            pass
         found = plan_document(document, self.runtime).engine_plan.found.values()
         return "\n".join(dict.fromkeys(f"{each.asset.kind}: {each.how}" for each in found if each.path is not None))
 
@@ -62,8 +61,9 @@ class Front:
         self._volume.refresh()
         try:
             pending = plan_document(document, self.runtime).engine_plan.pending
-            for asset, how in [(each.fetchable.asset, each.fetchable.how) for each in pending]:
-                yield {"event": "note", "text": f"fetching {asset.kind} {asset.name}: {how}"}
+            for each in pending:
+                asset = each.fetchable.asset
+                yield {"event": "note", "text": f"fetching {asset.kind} {asset.name}: {each.fetchable.how}"}
                 found = self.runtime.services.assets.fetch(asset, _report_nothing)
                 yield {"event": "note", "text": f"{asset.kind}: {found.how}"}
         except NovaError as error:
@@ -91,10 +91,7 @@ class Front:
                 yield message
 
     def _prepare(self, document: Document) -> Iterator[Message]:
-        plan = plan_document(document, self.runtime)
-        if plan.engine_plan.pending:
-            yield from self._fetch(document)
-            plan = plan_document(document, self.runtime)
+        plan = yield from self._planned(document)
         if plan.engine_plan.to_run:
             yield READY
             return
@@ -103,13 +100,17 @@ class Front:
         yield from map(from_event, events)
         yield from_outputs(result.outputs)
 
-    def _fetch(self, document: Document) -> Iterator[Message]:
-        """Have what is missing downloaded, and take it in; raises NovaError."""
+    def _planned(self, document: Document) -> Generator[Message, None, Plan]:
+        """Plan a graph, after what it lacks was downloaded and taken in; raises NovaError."""
+        plan = plan_document(document, self.runtime)
+        if not plan.engine_plan.pending:
+            return plan
         for message in self._elsewhere(document):
             if message["event"] == "error":
                 raise to_error(message)
             yield message
         self._volume.refresh()
+        return plan_document(document, self.runtime)
 
 
 def _report_nothing(_done: int, _total: int | None, _what: str) -> None:

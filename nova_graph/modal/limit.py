@@ -6,6 +6,7 @@ from typing import Self
 
 from engine.errors import Cancelled, NodeError, NovaError
 from engine.services import Cancel
+from nova_graph.service.backend import lateness
 
 
 class TimeOver(NovaError):
@@ -36,9 +37,9 @@ class Limit:
     def judged(self, error: Exception) -> Exception:
         """Return why a run ended: that its time was over, where it was stopped for that, and the error otherwise."""
         was_stopped = isinstance(error.cause if isinstance(error, NodeError) else error, Cancelled)
-        if not self._is_over or not was_stopped:
+        if self._seconds is None or not self._is_over or not was_stopped:
             return error
-        return TimeOver(f"the job took longer than the {self._seconds:g} s it may take")
+        return TimeOver(lateness(self._seconds))
 
     def _end(self) -> None:
         self._is_over = True

@@ -94,6 +94,11 @@ class StoredEvent:
     data: str
 
 
+def lateness(seconds: float) -> str:
+    """Return why a job failed that was stopped after so many seconds."""
+    return f"the job took longer than the {seconds:g} s it may take"
+
+
 class QueueFull(Exception):
     """No more jobs are accepted now; `retry_after` is a guess in seconds."""
 

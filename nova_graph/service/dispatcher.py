@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.values import Json
 from nova_graph.service import transitions
-from nova_graph.service.backend import Job, StoreFull
+from nova_graph.service.backend import Job, StoreFull, lateness
 from nova_graph.service.bounds import Bounds
 from nova_graph.service.event_text import Lines, tell
 from nova_graph.service.exits import Exit
@@ -222,7 +222,7 @@ class Dispatcher:
 
     def _be_late(self, job: LiveJob) -> None:
         job.late = True
-        self._stop_running(job, _lateness(job))
+        self._stop_running(job, lateness(job.seconds))
 
     def _stop_running(self, job: LiveJob, why: str) -> None:
         self.supervisor.send({"do": "cancel", "job": job.id})
@@ -237,7 +237,7 @@ class Dispatcher:
     def _conclude(self, job: LiveJob, report: Report, lines: Lines) -> None:
         """End a job, or let it wait where it may run again."""
         if report.state == "cancelled" and job.late and not job.cancelled:
-            report = replace(report, state="failed", error=_lateness(job), told=False)
+            report = replace(report, state="failed", error=lateness(job.seconds), told=False)
         elif report.state == "cancelled" and not job.cancelled:
             if job.attempts < self._bounds.attempts:
                 self._register.put_back(job, "the worker stopped", attempts=job.attempts, lines=lines)
@@ -262,7 +262,3 @@ class Dispatcher:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-
-
-def _lateness(job: LiveJob) -> str:
-    return f"the job took longer than the {job.seconds:g} s it may take"

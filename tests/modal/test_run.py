@@ -152,6 +152,7 @@ def test_a_download_that_is_refused_says_why_and_shows_no_secret(cloud: Cloud, p
     [
         ({"NOVA_MODAL_GPU": "A100-40G"}, "there is no GPU 'A100-40G'\n  Did you mean A100-40GB?"),
         ({"NOVA_MODAL_GPUS": "L4"}, "there is no setting NOVA_MODAL_GPUS\n  Did you mean NOVA_MODAL_GPU?"),
+        ({"NOVA_MODAL_APP": "other", "NOVA_MODAL_SECRET": "nowhere"}, "Secret 'nowhere' not found"),
     ],
 )
 def test_wrong_settings_deploy_nothing(
@@ -161,11 +162,6 @@ def test_wrong_settings_deploy_nothing(
     done = replace(cloud, settings=settings).modal("deploy", SHELL, code=1)
     assert message in done.stderr + done.stdout
     assert len(plane.requests("AppPublish")) == functions
-
-
-def test_a_missing_secret_is_named(cloud: Cloud) -> None:
-    done = replace(cloud, settings={"NOVA_MODAL_SECRET": "nowhere"}).modal("run", SHELL, code=1)
-    assert "Secret 'nowhere' not found" in done.stderr + done.stdout
 
 
 @pytest.mark.parametrize(

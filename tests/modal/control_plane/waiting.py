@@ -17,7 +17,7 @@ async def until(is_true: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def wait_for(is_true: Callable[[], bool], what: str, seconds: float = 150) -> None:
+def wait_for(is_true: Callable[[], bool], what: str, seconds: float = 60) -> None:
     """Wait in a test; fails with `what` when it takes too long."""
     end = time.monotonic() + seconds
     while not is_true():
