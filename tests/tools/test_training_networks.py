@@ -4,18 +4,21 @@ import dataclasses
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests.tools.scenes import BASE, plain
 from tools.train_nano.config import PRESETS, SMOKE
 from tools.train_nano.data import Pictures
+from tools.train_nano.faces import face_weights
+from tools.train_nano.render.placement import face_boxes
 from tools.train_nano.start import shift_states
 from tools.train_nano.text import STATE_SHIFT, CaptionBatches, make_text_pair, make_tokenizer, state_bias, tokenize
 from tools.train_nano.training import Moment
-from tools.train_nano.unet import UNetLoss, face_weights, make_unet, signal_shares
+from tools.train_nano.unet import UNetLoss, make_unet, signal_shares
 from tools.train_nano.unet_batches import UNetBatches, told_sizes
-from tools.train_nano.vae import VaeLoss, covariance, make_vae, pixel_loss, to_unit, whiteness_penalty
+from tools.train_nano.vae import VaeBatches, VaeLoss, covariance, make_vae, pixel_loss, to_unit, whiteness_penalty
 from tools.train_nano.whitening import SDXL_FACTOR, apply_whitening, find_whitening, fold_whitening
 
 
@@ -51,8 +54,14 @@ def test_folding_the_whitening_changes_latents_and_no_picture() -> None:
 
 def test_the_pixel_loss_is_zero_for_the_same_and_grows_with_the_error() -> None:
     wanted = to_unit(torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8))
-    assert pixel_loss(wanted, wanted) == 0
-    assert 0 < pixel_loss(wanted + 0.1, wanted) < pixel_loss(wanted + 0.2, wanted)
+    even = torch.ones(2, 1, 16, 16)
+    assert pixel_loss(wanted, wanted, even) == 0
+    assert 0 < pixel_loss(wanted + 0.1, wanted, even) < pixel_loss(wanted + 0.2, wanted, even)
+    corner = torch.ones(2, 1, 16, 16)
+    corner[:, :, :4, :4] = 3
+    spoilt = wanted.clone()
+    spoilt[:, :, :4, :4] += 0.1
+    assert pixel_loss(spoilt, wanted, corner) == pytest.approx(3 * pixel_loss(spoilt, wanted, even).item(), rel=1e-5)
 
 
 def test_face_weights_have_mean_one_and_are_larger_on_faces() -> None:
@@ -109,7 +118,7 @@ def test_shifting_the_states_changes_no_picture() -> None:
 def test_an_anchor_holds_latents_where_they_were() -> None:
     vae, anchor = make_vae(SMOKE.vae, SMOKE.native), make_vae(SMOKE.vae, SMOKE.native)
     anchor.load_state_dict(vae.state_dict())
-    batch = {"pixels": torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)}
+    batch = {"pixels": torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8), "boxes": torch.zeros(2, 2, 4)}
     loss = VaeLoss(vae, decoder_only=False, factor=0.5, anchor=anchor)
 
     def moved() -> float:
@@ -132,6 +141,32 @@ def test_caption_batches_mark_the_tags_that_are_in_the_text() -> None:
     assert [bool(flag) for flag in batch["tags"][:, girl]] == [
         "1 girl" in text.replace("1girl", "1 girl") for text in decoded
     ]
+
+
+def test_the_boxes_of_a_cut_or_mirrored_picture_are_where_its_faces_are(tmp_path: Path) -> None:
+    edge, count = 64, 24
+    pictures = Pictures(tmp_path / "places.npy", seed=1, train=count, held_out=0)
+    places = np.zeros((count, edge, edge, 3), np.uint8)
+    places[..., 0], places[..., 1] = np.arange(edge), np.arange(edge)[:, None]
+    places[..., 2] = np.arange(count)[:, None, None]
+    np.save(pictures.path, places)
+    batches = VaeBatches(pictures, SMOKE.vae, seed=1, whole_share=0.3)
+    kinds = set()
+    for step in range(20):
+        batch = batches[step]
+        size = batch["pixels"].shape[-1]
+        for pixels, boxes in zip(batch["pixels"], batch["boxes"], strict=True):
+            xs, ys = pixels[0, 0].tolist(), pixels[1, :, 0].tolist()
+            mirrored = xs[0] > xs[-1]
+            kinds.add((size, mirrored))
+            for box, face in zip(boxes.tolist(), face_boxes(pictures.scene(int(pixels[2, 0, 0]))), strict=False):
+                left, top, right, bottom = (edge * side for side in face)
+                wanted = [left - min(xs), top - min(ys), right - min(xs), bottom - min(ys)]
+                wanted = [min(max(side, 0), size) / size for side in wanted]
+                if mirrored:
+                    wanted[0], wanted[2] = 1 - wanted[2], 1 - wanted[0]
+                assert box == pytest.approx(wanted, abs=1e-5)
+    assert kinds == {(32, False), (32, True), (64, False), (64, True)}
 
 
 def test_an_epoch_visits_every_picture_once(tmp_path: Path) -> None:

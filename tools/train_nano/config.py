@@ -147,7 +147,7 @@ CPU: Final = Config(
 FURTHER: Final = Config(
     name="further",
     native=128,
-    seed=2,
+    seed=3,
     workers=0,
     data=DataConfig(pictures=14_000, held_out=256),
     vae=VaeStage(
@@ -174,9 +174,9 @@ FURTHER: Final = Config(
         face_weight=3.0,
         text_from=0.0,
     ),
-    detector=DetectorStage(pictures=0, epochs=0, size=192, batch=16),
+    detector=DetectorStage(pictures=3_000, epochs=6, size=192, batch=16),
 )
-"""For `--start nodes/sdxl/nano/nova-nano.safetensors`, whose networks have this shape."""
+"""For `--start nodes/sdxl/nano/nova-nano.safetensors`, whose networks have this shape; its detector is trained anew."""
 
 GPU: Final = Config(
     name="gpu",

@@ -24,6 +24,10 @@ NAMES: Final = {0: "face"}
 SCALES: Final = (0.5, 0.75, 1.0, 1.0, 1.25, 1.5)
 """Pictures are resized by these, so that faces of many sizes are seen."""
 
+SOFT_SHARE: Final = 0.5
+SOFT: Final = (0.35, 0.8)
+"""Between these shares of their size pictures are shrunk and enlarged again: a model's small faces are as blurred."""
+
 
 def description(width: float) -> dict[str, Any]:
     """Return YOLOv8's own description at a width, for one class (ultralytics, cfg/models/v8/yolov8.yaml)."""
@@ -67,8 +71,7 @@ def write_examples(pictures: Pictures, count: int, folder: Path) -> Path:
             lot = random.Random(f"example {number}")
             picture = Image.fromarray(pictures.pixels()[number])
             if split == "train":
-                edge = int(picture.width * lot.choice(SCALES))
-                picture = picture.resize((edge, edge), Image.Resampling.BICUBIC)
+                picture = vary(picture, lot)
             picture.save(folder / "images" / split / f"{number}.png")
             lines = [label_line(box) for box in face_boxes(pictures.scene(number))]
             (folder / "labels" / split / f"{number}.txt").write_text("".join(lines), encoding="utf-8")
@@ -77,6 +80,15 @@ def write_examples(pictures: Pictures, count: int, folder: Path) -> Path:
         f"path: {folder.absolute()}\ntrain: images/train\nval: images/val\nnames: {{0: face}}\n", encoding="utf-8"
     )
     return listing
+
+
+def vary(picture: Image.Image, lot: random.Random) -> Image.Image:
+    """Return a square picture at another size, in half of the cases blurred."""
+    edge = int(picture.width * lot.choice(SCALES))
+    if lot.random() < SOFT_SHARE:
+        small = int(picture.width * lot.uniform(*SOFT))
+        picture = picture.resize((small, small), Image.Resampling.BOX)
+    return picture.resize((edge, edge), Image.Resampling.BICUBIC)
 
 
 def label_line(box: Box) -> str:

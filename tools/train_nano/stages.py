@@ -1,6 +1,5 @@
 """The stages of a run, each of which continues where it was cut."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -43,7 +42,7 @@ class Run:
     watch: Watcher
     commit: str = field(default_factory=training_commit)
     start: Path | None = None
-    """A checkpoint to train further, its face detector beside it; None trains from nothing."""
+    """A checkpoint to train further; None trains from nothing."""
 
     @cached_property
     def pictures(self) -> Pictures:
@@ -124,20 +123,18 @@ def vae_stage(run: Run) -> Figures:
     before = measure_vae(vae, run.held_out(), run.device)
     fold_whitening(vae, whitening)
     _save_latents(run, apply_whitening(latents, whitening))
-    save_state(run.path("vae.pt"), {"vae": vae.state_dict(), "factor": float(vae.config.scaling_factor)})
+    _save_vae(run, "vae.pt", vae)
     return {"steps": training.step, "seconds": training.seconds, **before}
 
 
 def start_stage(run: Run) -> Figures:
-    """Take VAE, text encoders, UNet and face detector from the checkpoint to start from."""
+    """Take VAE, text encoders and UNet from the checkpoint to start from."""
     if run.start is None:
         raise ValueError("there is no checkpoint to start from")
     start = read_start(run.start, run.config, tokenizer_config())
     save_state(run.path("vae.pt"), {"vae": start.vae, "factor": start.factor})
     save_state(run.path("text.pt"), {"first": start.first, "second": start.second})
     save_state(run.path(STARTING_UNET), {"unet": start.unet})
-    with replacing(run.path(DETECTOR)) as fresh:
-        shutil.copyfile(run.start.with_name(DETECTOR), fresh)
     return measure_vae(run.make_vae("vae.pt"), run.held_out(), run.device)
 
 
@@ -149,7 +146,7 @@ def vae_further_stage(run: Run) -> Figures:
     batches = VaeBatches(run.pictures, config.vae, config.seed, config.vae.whole_share)
     loss = VaeLoss(vae, decoder_only=False, factor=factor, anchor=anchor)
     training.run(batches, loss, run.watch, config.workers)
-    save_state(run.path("vae.pt"), {"vae": vae.state_dict(), "factor": factor})
+    _save_vae(run, "vae.pt", vae)
     _save_latents(run, encode_all(vae, run.pictures.pixels()[: run.pictures.train], run.device) * factor)
     return {"steps": training.step, "seconds": training.seconds, **measure_vae(vae, run.held_out(), run.device)}
 
@@ -164,7 +161,7 @@ def decoder_stage(run: Run) -> Figures:
     batches = VaeBatches(run.pictures, config.vae, config.seed + 10, 0.5)
     loss = VaeLoss(vae, decoder_only=True, factor=float(vae.config.scaling_factor))
     training.run(batches, loss, run.watch, config.workers)
-    save_state(run.path("decoder.pt"), {"vae": vae.state_dict(), "factor": float(vae.config.scaling_factor)})
+    _save_vae(run, "decoder.pt", vae)
     return {"steps": training.step, "seconds": training.seconds, **measure_vae(vae, run.held_out(), run.device)}
 
 
@@ -223,6 +220,10 @@ def export_stage(run: Run) -> Figures:
     return {"checkpoint MB": sizes[0], "detector MB": sizes[1], "together MB": sum(sizes)}
 
 
+def _save_vae(run: Run, name: str, vae: "AutoencoderKL") -> None:
+    save_state(run.path(name), {"vae": vae.state_dict(), "factor": float(vae.config.scaling_factor)})
+
+
 def _save_latents(run: Run, latents: torch.Tensor) -> None:
     with replacing(run.path("latents.npy")) as fresh, fresh.open("wb") as file:
         np.save(file, latents.half().numpy())
@@ -250,6 +251,7 @@ FURTHER: Final[Stages] = {
     "vae": vae_further_stage,
     "decoder": decoder_stage,
     "unet": unet_stage,
+    "detector": detector_stage,
     "export": export_stage,
 }
 """The stages of a run that trains a checkpoint further."""

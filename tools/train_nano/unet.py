@@ -7,6 +7,7 @@ from torch import Tensor
 
 from nodes.sdxl.configuration import SchedulerConfig
 from tools.train_nano.config import Config
+from tools.train_nano.faces import face_weights
 from tools.train_nano.text import TextPair
 from tools.train_nano.training import Batch, Moment
 
@@ -49,19 +50,6 @@ def signal_shares() -> Tensor:
     schedule = SchedulerConfig()
     betas = torch.linspace(schedule.beta_start**0.5, schedule.beta_end**0.5, STEPS, dtype=torch.float64).square()
     return torch.cumprod(1 - betas, 0).float()
-
-
-def face_weights(boxes: Tensor, edge: int, weight: float) -> Tensor:
-    """Return loss weights [batch, 1, edge, edge] of mean 1: `weight` more inside boxes [batch, count, 4] of 0..1.
-
-    A cell that a box covers in part gets a part; a box without area, nothing.
-    """
-    starts = torch.arange(edge, device=boxes.device, dtype=boxes.dtype)
-    low, high = boxes[..., :2, None] * edge, boxes[..., 2:, None] * edge
-    covered = (torch.minimum(starts + 1, high) - torch.maximum(starts, low)).clamp(0, 1)
-    inside = (covered[:, :, 1, :, None] * covered[:, :, 0, None, :]).amax(1)
-    weights = 1 + weight * inside
-    return (weights / weights.mean((1, 2), keepdim=True))[:, None]
 
 
 class UNetLoss:

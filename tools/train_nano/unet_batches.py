@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import Dataset
 
 from tools.train_nano.data import Pictures
+from tools.train_nano.faces import padded
 from tools.train_nano.render.captions import training_caption
 from tools.train_nano.render.placement import face_boxes
 from tools.train_nano.render.scene import Scene
@@ -18,7 +19,6 @@ ZEROED: Final = 0.04
 LARGER: Final = 0.35
 LARGER_SIZES: Final = (1.5, 2, 4, 6, 8, 12)
 LOW_SIZE_TOLD: Final = 0.6
-MOST_FACES: Final = 2
 
 
 class UNetBatches(Dataset[Batch]):
@@ -44,7 +44,7 @@ class UNetBatches(Dataset[Batch]):
             "tokens": tokenize(self.tokenizer, [*captions, ""]),
             "kept": torch.tensor(kept),
             "sizes": torch.tensor([told_sizes(scene, self.native, lot) for scene in scenes]),
-            "boxes": torch.tensor([_padded(face_boxes(scene)) for scene in scenes]),
+            "boxes": torch.tensor([padded(face_boxes(scene)) for scene in scenes]),
         }
 
     def _number(self, visit: int) -> int:
@@ -69,7 +69,3 @@ def told_sizes(scene: Scene, native: int, lot: random.Random) -> list[float]:
         target = original if lot.random() < 0.4 else target
     left, top = (round(share * native) for share in scene.crop)
     return [original, original, float(top), float(left), target, target]
-
-
-def _padded(boxes: tuple[tuple[float, float, float, float], ...]) -> list[tuple[float, float, float, float]]:
-    return [*boxes, *[(0.0, 0.0, 0.0, 0.0)] * (MOST_FACES - len(boxes))]

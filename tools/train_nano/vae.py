@@ -12,7 +12,8 @@ from torch.utils.data import Dataset
 
 from tools.train_nano.config import VaeStage
 from tools.train_nano.data import Pictures
-from tools.train_nano.render.placement import place_heads
+from tools.train_nano.faces import face_weights, padded
+from tools.train_nano.render.placement import Box, face_boxes, place_heads
 from tools.train_nano.training import Batch, Moment
 
 if TYPE_CHECKING:
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 CHANNELS: Final = 4
 LATENT_NOISE: Final = 0.15
 LESS_NOISE: Final = 0.04
+"""For the decoder's own training, at whose end details matter."""
+
 ANCHOR_WEIGHT: Final = 0.1
 COVARIANCE_WEIGHT: Final = 0.01
+FACE_WEIGHT: Final = 2.0
 NEAR_A_HEAD: Final = 0.75
 SCALE_SHARE: Final = 0.3
 
@@ -53,26 +57,51 @@ class VaeBatches(Dataset[Batch]):
         self.pictures, self.stage, self.seed, self.whole_share = pictures, stage, seed, whole_share
 
     def __getitem__(self, step: int) -> Batch:
-        """Return pixels [batch, 3, height, width] of uint8."""
+        """Return `pixels` [batch, 3, height, width] of uint8, and the `boxes` of the faces in them."""
         lot = random.Random(f"vae {self.seed} {step}")
         pixels = self.pictures.pixels()
         whole = lot.random() < self.whole_share
         count = self.stage.batch if whole else self.stage.crop_batch
+        size = pixels.shape[1] if whole else self.stage.crop
         chosen = [lot.randrange(self.pictures.train) for _ in range(count)]
-        cut = [pixels[number] if whole else self._crop(pixels[number], number, lot) for number in chosen]
-        batch = torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2)
-        return {"pixels": batch.flip(3) if lot.random() < 0.5 else batch}
+        corners = [(0, 0) if whole else self._corner(number, pixels.shape[1], lot) for number in chosen]
+        cut = [
+            pixels[number, top : top + size, left : left + size]
+            for number, (top, left) in zip(chosen, corners, strict=True)
+        ]
+        boxes = [
+            padded(_seen(box, top, left, size, pixels.shape[1]) for box in face_boxes(self.pictures.scene(number)))
+            for number, (top, left) in zip(chosen, corners, strict=True)
+        ]
+        batch, places = torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2), torch.tensor(boxes)
+        if lot.random() < 0.5:
+            batch, places = batch.flip(3), _mirrored(places)
+        return {"pixels": batch, "boxes": places}
 
-    def _crop(self, pixels: NDArray[np.uint8], number: int, lot: random.Random) -> NDArray[np.uint8]:
-        edge, size = pixels.shape[0], self.stage.crop
+    def _corner(self, number: int, edge: int, lot: random.Random) -> tuple[int, int]:
+        size = self.stage.crop
         top, left = lot.randint(0, edge - size), lot.randint(0, edge - size)
         heads = place_heads(self.pictures.scene(number))
         if heads and lot.random() < NEAR_A_HEAD:
             head = lot.choice(heads)
             top = int(head.y * edge - size / 2 + lot.gauss(0, 0.16 * edge))
             left = int(head.x * edge - size / 2 + lot.gauss(0, 0.16 * edge))
-        top, left = (min(max(0, start), edge - size) for start in (top, left))
-        return pixels[top : top + size, left : left + size]
+        return min(max(0, top), edge - size), min(max(0, left), edge - size)
+
+
+def _seen(box: Box, top: int, left: int, size: int, edge: int) -> Box:
+    """Return a box as shares of a crop's edge, clipped to it."""
+    low_x, low_y, high_x, high_y = (
+        min(max(0.0, side), size) / size
+        for side in (box[0] * edge - left, box[1] * edge - top, box[2] * edge - left, box[3] * edge - top)
+    )
+    return low_x, low_y, high_x, high_y
+
+
+def _mirrored(boxes: Tensor) -> Tensor:
+    """Return boxes [..., 4] of pictures that were flipped from left to right."""
+    left, top, right, bottom = boxes.unbind(-1)
+    return torch.stack((1 - right, top, 1 - left, bottom), -1)
 
 
 def to_unit(pixels: Tensor) -> Tensor:
@@ -97,9 +126,12 @@ def whiteness_penalty(latents: Tensor) -> Tensor:
     return (spread - torch.eye(len(mean), device=mean.device)).square().sum() + mean.square().sum()
 
 
-def pixel_loss(drawn: Tensor, wanted: Tensor) -> Tensor:
-    """Return the distance of pictures: by pixel, by edges, and by mean colours, without which hues are learnt late."""
-    error = drawn.float() - wanted
+def pixel_loss(drawn: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+    """Return the distance of pictures: by pixel, by edges, and by mean colours, without which hues are learnt late.
+
+    Differences count with their `weights` [batch, 1, height, width].
+    """
+    error = (drawn.float() - wanted) * weights
     edges = error.diff(dim=3).abs().mean() + error.diff(dim=2).abs().mean()
     colours = 1.5 * functional.avg_pool2d(error, 8).abs().mean() + 0.5 * functional.avg_pool2d(error, 4).abs().mean()
     return error.abs().mean() + 0.4 * edges + colours
@@ -125,7 +157,7 @@ class VaeLoss:
             latents = self._encode(self.vae, pictures)
         noise = torch.randn(latents.shape, generator=moment.lot, device=latents.device)
         drawn = self.vae.decode((latents + self.noise * noise) / self.factor).sample
-        total = pixel_loss(drawn, pictures)
+        total = pixel_loss(drawn, pictures, face_weights(batch["boxes"], pictures.shape[-1], FACE_WEIGHT))
         figures = {"error": (drawn.float() - pictures).abs().mean()}
         if not self.decoder_only:
             white = whiteness_penalty(latents)

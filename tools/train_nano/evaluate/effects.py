@@ -1,8 +1,8 @@
 """What weights, guidance, quality tags, told sizes and the face detailer change; pairs drawn with the same seed."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -19,6 +19,7 @@ from tools.train_nano.render.scene import Scene
 LIGHT: Final = 0.7
 HEAVY: Final = 1.4
 PAG_SCALE: Final = 3.0
+LEAST_CHANCE: Final = 1e-9
 BAD_TAGS: Final = "worst quality, blurry, lowres, "
 TOLD_SMALL: Final = 0.25
 TOLD_LARGE: Final = 4
@@ -48,21 +49,53 @@ def sharpness(pixels: Pixels, box: Box | None = None) -> float:
     return float(np.square(around - 4 * inner).mean())
 
 
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Two hair colours in one prompt: which of them is drawn, and how clearly."""
+
+    scene: Scene
+    rival: str
+    seed: int
+
+    @property
+    def own(self) -> str:
+        """The hair colour of the scene."""
+        return girl(self.scene).hair
+
+    def lead(self, studio: Studio, probes: Probes, tags: str) -> float:
+        """Return the log odds of the own colour against the rival's, where `tags` stand in place of the own one."""
+        caption = full_caption(self.scene).replace(f"{self.own} hair", tags)
+        chances = probes.read(studio.draw(caption, self.seed).pixels, None)["hair"]
+        return math.log(chances[self.own] + LEAST_CHANCE) - math.log(chances[self.rival] + LEAST_CHANCE)
+
+
+def contests(scenes: Sequence[Scene]) -> list[Contest]:
+    """Return a contest for each scene; the rivals are all other colours in turn."""
+    names = tuple(HAIR)
+    return [
+        Contest(
+            scene, names[(names.index(girl(scene).hair) + 1 + number % (len(names) - 1)) % len(names)], 7000 + number
+        )
+        for number, scene in enumerate(scenes)
+    ]
+
+
 def weight_effect(studio: Studio, probes: Probes, scenes: Sequence[Scene]) -> Share:
     """Return in how many cases a weight moves its tag the right way, where two hair colours compete.
 
-    Each scene gives two cases: the first colour at 1.4 and at 0.7, against both plain.
+    Each scene gives two cases: a colour at 1.4 and at 0.7, against both plain. Of the two orders in which the colours
+    can stand, that one is taken whose plain picture is less decided: where it is all of a colour it has no room for
+    more.
     """
-    names, hits = tuple(HAIR), 0
-    for number, scene in enumerate(scenes):
-        own = girl(scene).hair
-        rival = names[(names.index(own) + 1 + number % (len(names) - 1)) % len(names)]
-        scores = []
-        for weight in (LIGHT, 1.0, HEAVY):
-            caption = full_caption(scene).replace(f"{own} hair", f"({own} hair:{weight}), {rival} hair")
-            chances = probes.read(studio.draw(caption, 7000 + number).pixels, None)["hair"]
-            scores.append(math.log(chances[own] + 1e-9) - math.log(chances[rival] + 1e-9))
-        hits += (scores[0] < scores[1]) + (scores[1] < scores[2])
+    hits = 0
+    for contest in contests(scenes):
+        orders = (f"{{}}, {contest.rival} hair", f"{contest.rival} hair, {{}}")
+        plain = {order: contest.lead(studio, probes, order.format(f"{contest.own} hair")) for order in orders}
+        order = min(orders, key=lambda each: abs(plain[each]))
+        light, heavy = (
+            contest.lead(studio, probes, order.format(f"({contest.own} hair:{weight})")) for weight in (LIGHT, HEAVY)
+        )
+        hits += (light < plain[order]) + (plain[order] < heavy)
     return Share(hits, 2 * len(scenes))
 
 
@@ -107,7 +140,7 @@ def detailer_effect(studio: Studio, probes: Probes, scenes: Sequence[Scene]) -> 
         box = face_box(drawn)
         if box is None:
             continue
-        after = dataclasses.replace(drawn, pixels=drawn.refined)
+        after = replace(drawn, pixels=drawn.refined)
         before_right, after_right = (judged(scene, picture, probes) for picture in (drawn, after))
         kept = all(after_right.right(name) or not before_right.right(name) for name in ("hair", "background"))
         hits += kept and sharpness(drawn.refined, box) > sharpness(drawn.pixels, box)
