@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from engine.environment import Environment
-from engine.errors import AssetError
 from engine.services import Pool
 from engine.values import AnyHandle, Handle, Json
 from nodes.assets import Settings
@@ -35,7 +34,8 @@ def models_document(checkpoint: str) -> Document:
 def load_on_processor(settings: Settings, warn: Warn) -> Held:
     """Load the models of the checkpoint that `auto` stands for, without asking for a device.
 
-    They have the dtype of the device that they are meant for. Where there is no such checkpoint yet, nothing is loaded.
+    They have the dtype of the device that they are meant for. Where there is no such checkpoint yet, or none that
+    can be used, nothing is loaded: a container must start all the same, for graphs with another one.
     """
     dtype = planned_environment(settings).dtype
     runtime = local_runtime(settings=replace(settings, device="cpu", dtype=dtype), on_disk=False, warn=warn)
@@ -45,8 +45,8 @@ def load_on_processor(settings: Settings, warn: Warn) -> Held:
             return {}
         handles = run(plan).outputs.values()
         return {handle: handle.load(runtime.pool) for handle in handles if isinstance(handle, Handle)}
-    except AssetError as error:
-        warn(f"no model is loaded before the snapshot: {error.message}")
+    except Exception as error:  # noqa: BLE001 - whatever a strange file makes of it; who draws with it is told then
+        warn(f"no model is loaded before the snapshot: {error}")
         return {}
 
 

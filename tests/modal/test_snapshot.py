@@ -136,3 +136,16 @@ def test_without_a_checkpoint_nothing_is_loaded_before_the_snapshot(tmp_path: Pa
     warned: list[str] = []
     assert load_on_processor(read_settings(environ, folders=()), warned.append) == {}
     assert "no model is loaded before the snapshot" in warned[0]
+
+
+def test_a_file_that_is_no_checkpoint_keeps_no_container_from_starting(tmp_path: Path) -> None:
+    """A LoRA among the checkpoints, say: whoever draws with another one is not to be stopped by it."""
+    from numpy import zeros
+    from safetensors.numpy import save_file
+
+    (tmp_path / "checkpoint").mkdir()
+    save_file({"lora_unet_middle_block.lora_up.weight": zeros((2, 2))}, tmp_path / "checkpoint" / "style.safetensors")
+    warned: list[str] = []
+    settings = read_settings({"NOVA_CACHE_DIR": str(tmp_path), "NOVA_DEVICE": "cpu"}, folders=())
+    assert load_on_processor(settings, warned.append) == {}
+    assert "style.safetensors is a LoRA, not a checkpoint" in warned[-1]
