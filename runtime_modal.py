@@ -19,7 +19,14 @@ import modal.experimental
 
 from engine.errors import NovaError, SettingError
 from engine.values import Json
-from nova_graph.modal.containers import fetch_default, import_kernels, load_models, open_front, open_studio
+from nova_graph.modal.containers import (
+    fetch_default,
+    import_kernels,
+    load_models,
+    open_front,
+    open_studio,
+    will_be_snapshot,
+)
 from nova_graph.modal.image import make_image
 from nova_graph.modal.jobs import JobWriter
 from nova_graph.modal.records import Stores
@@ -75,9 +82,9 @@ class NovaAnime:
 
     @modal.enter(snap=SETTINGS.snapshot)
     def import_and_load(self) -> None:
-        """Import, and load the usual checkpoint on the processor; the snapshot is taken after this."""
+        """Import, and where a snapshot is taken after this, load the usual checkpoint on the processor."""
         import_kernels()
-        self.held = load_models() if SETTINGS.snapshot else None
+        self.held = load_models() if will_be_snapshot() else None
         self.imported_in = os.environ.get("MODAL_TASK_ID", "")
 
     @modal.enter()

@@ -47,6 +47,14 @@ def import_kernels() -> None:
         import_ultralytics()
 
 
+def will_be_snapshot() -> bool:
+    """Tell whether Modal takes a snapshot of this container's memory, which it does for deployed apps only.
+
+    Without one, models are better loaded when a graph needs them: it may name others, or find its results in the cache.
+    """
+    return os.environ.get("MODAL_ENABLE_SNAP_RESTORE") == "1"
+
+
 def load_models() -> Held:
     """Load the usual checkpoint into ordinary memory, so that a snapshot holds it."""
     with no_device():

@@ -206,13 +206,14 @@ class Containers:
     def _own_environ(self, container: Container) -> dict[str, str]:
         definition = api_pb2.Function()
         definition.CopyFrom(container.function.definition)
-        definition.is_checkpointing_function = definition.checkpointing_enabled
+        takes_snapshot = definition.checkpointing_enabled and self._apps[container.function.app_id].name != ""
+        definition.is_checkpointing_function = takes_snapshot
         arguments = api_pb2.ContainerArguments(
             task_id=container.task,
             function_id=container.function.id,
             app_id=container.function.app_id,
             function_def=definition,
-            checkpoint_id=f"ch-{container.task}" if definition.checkpointing_enabled else "",
+            checkpoint_id=f"ch-{container.task}" if takes_snapshot else "",
             app_layout=self.layout(container.function.app_id),
             environment_name="main",
         )
@@ -221,7 +222,7 @@ class Containers:
         return {
             "MODAL_TASK_ID": container.task,
             "MODAL_CONTAINER_ARGUMENTS_PATH": str(path),
-            "MODAL_ENABLE_SNAP_RESTORE": "1" if definition.checkpointing_enabled else "",
+            "MODAL_ENABLE_SNAP_RESTORE": "1" if takes_snapshot else "",
             "MODAL_RESTORE_STATE_PATH": str(self._restore_path(container.task)),
         }
 
