@@ -31,6 +31,7 @@ from nova_graph.modal.image import make_image
 from nova_graph.modal.jobs import JobWriter
 from nova_graph.modal.records import Stores
 from nova_graph.modal.settings import MOUNT, CloudSettings, read_cloud_settings
+from nova_graph.modal.tickets import is_given_back
 from nova_graph.modal.volume import Shared
 
 BEGAN = time.time()
@@ -54,8 +55,8 @@ image = make_image(SETTINGS)
 volume = modal.Volume.from_name(SETTINGS.volume, create_if_missing=True)
 secrets = [modal.Secret.from_name(SETTINGS.secret)] if SETTINGS.secret else []
 jobs = Stores(
-    records=modal.Dict.from_name(f"{SETTINGS.app}-jobs", create_if_missing=True),
-    rest=modal.Dict.from_name(f"{SETTINGS.app}-job-events", create_if_missing=True),
+    records=modal.Dict.from_name(SETTINGS.jobs, create_if_missing=True),
+    rest=modal.Dict.from_name(SETTINGS.job_events, create_if_missing=True),
 )
 shared = Shared(commit=volume.commit, reload=volume.reload)
 region = SETTINGS.region or None
@@ -97,10 +98,14 @@ class NovaAnime:
         )
 
     @modal.method()
-    def run_graph(self, document: Document, previews: bool = False) -> Iterator[Message]:
-        """Run a settled graph and tell of it as it happens, as in nova_graph/modal/wire.py."""
+    def run_graph(self, document: Document, previews: bool = False, ticket: str = "") -> Iterator[Message]:
+        """Run a settled graph and tell of it as it happens, as in nova_graph/modal/wire.py.
+
+        Whoever made up the `ticket` may give it back, as in nova_graph/modal/tickets.py, before the call has begun.
+        """
         yield {"event": "call", "id": modal.current_function_call_id()}
-        yield from self.studio.draw(document, previews=previews)
+        if not is_given_back(jobs.rest, ticket):
+            yield from self.studio.draw(document, previews=previews)
 
     @modal.method()
     def draw(self, document: Document) -> list[Message]:

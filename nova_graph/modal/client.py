@@ -8,6 +8,7 @@ from typing import Any
 
 from nova_graph.modal.documents import Document
 from nova_graph.modal.settings import CloudSettings
+from nova_graph.modal.tickets import give_back, new_ticket
 from nova_graph.modal.wire import CloudError, Message
 
 ARTIST = "NovaAnime"
@@ -23,6 +24,8 @@ class ModalRemote:
 
     prepare_function: Any
     artist: Any
+    words: Any = None
+    """The Modal Dict with word for containers that still start; None for an app that ends with its client."""
 
     def prepare(self, documents: Sequence[Document]) -> Iterable[Message]:
         """Call the processor-only function, once for all graphs."""
@@ -30,18 +33,27 @@ class ModalRemote:
         return messages
 
     def run(self, document: Document, previews: bool) -> Generator[Message, None, None]:
-        """Call the GPU class; a caller that stops listening cancels the call."""
-        call_id = ""
+        """Call the GPU class; a caller that stops listening cancels the call, or takes it back before it begins."""
+        call_id, ticket = "", new_ticket()
         is_over = False
         try:
-            for message in self.artist.run_graph.remote_gen(document, previews):
+            for message in self.artist.run_graph.remote_gen(document, previews, ticket):
                 if message.get("event") == "call":
                     call_id = message["id"]
                 yield message
             is_over = True
         finally:
-            if call_id and not is_over:
-                cancel_call(call_id)
+            if not is_over:
+                self._stop(call_id, ticket)
+
+    def _stop(self, call_id: str, ticket: str) -> None:
+        import modal
+
+        if call_id:
+            cancel_call(call_id)
+        elif self.words is not None:
+            with suppress(modal.exception.Error):
+                give_back(self.words, ticket)
 
     def run_all(self, documents: Sequence[Document]) -> Generator[list[Message] | Exception, None, None]:
         """Spawn a call for each: Modal decides how many containers work on them.
@@ -67,7 +79,8 @@ def deployed(settings: CloudSettings) -> ModalRemote:
     import modal
 
     artist = modal.Cls.from_name(settings.app, ARTIST)
-    return ModalRemote(modal.Function.from_name(settings.app, "prepare_all"), artist())
+    words = modal.Dict.from_name(settings.job_events)
+    return ModalRemote(modal.Function.from_name(settings.app, "prepare_all"), artist(), words)
 
 
 @contextmanager

@@ -68,6 +68,16 @@ class CloudSettings:
     """`NOVA_MODAL_FALLBACK_CHECKPOINT`: drawn with when the checkpoint asked for cannot be had."""
 
     @property
+    def jobs(self) -> str:
+        """Return the name of the Dict with the records of jobs."""
+        return f"{self.app}-jobs"
+
+    @property
+    def job_events(self) -> str:
+        """Return the name of the Dict with what else is kept of jobs and calls."""
+        return f"{self.app}-job-events"
+
+    @property
     def device(self) -> str:
         """Return the device that the GPU class computes on."""
         return "cuda" if self.gpus else "cpu"

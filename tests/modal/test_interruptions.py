@@ -107,21 +107,40 @@ def test_ctrl_c_cancels_the_call_and_the_container_stays(deployed: Cloud, plane:
     assert plane.alive(ARTIST) == [before]
 
 
+def test_ctrl_c_while_a_container_starts_takes_the_call_back(deployed: Cloud, plane: ControlPlane, out: Path) -> None:
+    plane.scale_down(ARTIST)
+    before = set(plane.calls.calls)
+    flags = ("--checkpoint", "nova-nano", "--steps", "150", "--no-face", "--seed", "28", "--out", str(out))
+    process = deployed.begin("nova-graph", "run", "graphs/default.yaml", "--on", "modal", *flags)
+    wait_for(lambda: bool(plane.alive(ARTIST)), "a container to start")
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    (call,) = drawings(plane, before)
+    wait_for(lambda: call.is_over, "the call to end")
+    assert not any(b"planned" in chunk.data for chunk in call.data_out), "nothing was drawn"
+    assert plane.alive(ARTIST), "the container stays"
+
+
+def drawings(plane: ControlPlane, before: set[str]) -> list[Call]:
+    """Return the calls of GPU classes that are not among those before."""
+    new = [call for key, call in list(plane.calls.calls.items()) if key not in before]
+    return [call for call in new if plane.functions.functions[call.function_id].name == ARTIST]
+
+
 def test_ctrl_c_cancels_every_run_of_a_sweep(deployed: Cloud, plane: ControlPlane, out: Path) -> None:
     before = set(plane.calls.calls)
     flags = ("--checkpoint", "nova-nano", "--steps", "150", "--no-face", "--width", "512", "--height", "512")
     words = ("run", "graphs/default.yaml", "--on", "modal", *flags, "--sweep", "seed=25,26,27", "--out", str(out))
     process = deployed.begin("nova-graph", *words)
-    artist = plane.functions.functions
 
-    def drawings() -> list[Call]:
-        new = [call for key, call in list(plane.calls.calls.items()) if key not in before]
-        return [call for call in new if artist[call.function_id].name == ARTIST]
+    def runs() -> list[Call]:
+        return drawings(plane, before)
 
-    wait_for(lambda: len(drawings()) == 3 and any(call.inputs[0].task for call in drawings()), "the sweep to run")
+    wait_for(lambda: len(runs()) == 3 and any(call.inputs[0].task for call in runs()), "the sweep to run")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
-    assert all(call.inputs[0].is_cancelled for call in drawings())
-    wait_for(lambda: all(call.is_over for call in drawings()), "all runs to end")
+    assert all(call.inputs[0].is_cancelled for call in runs())
+    wait_for(lambda: all(call.is_over for call in runs()), "all runs to end")
     assert not out.exists()
