@@ -42,11 +42,11 @@ def read_entries(folder: Path) -> list[dict[str, Json]]:
 
 
 def summarize(entries: Iterable[dict[str, Json]]) -> dict[str, Json]:
-    """Return counts, seconds and an estimate of the GPU's price over all calls."""
+    """Return counts, seconds and an estimate of the GPU's price over all calls and the starts of their containers."""
     listed = list(entries)
     seconds = [_number(entry, "seconds") for entry in listed]
     cold = [_number(entry, "cold") for entry in listed if _number(entry, "cold")]
-    priced = [estimate(str(entry.get("device", "")), _number(entry, "seconds")) for entry in listed]
+    priced = [estimate(str(entry.get("device", "")), _billed(entry)) for entry in listed]
     return {
         "calls": len(listed),
         "containers": len({str(entry.get("container")) for entry in listed}),
@@ -60,6 +60,11 @@ def summarize(entries: Iterable[dict[str, Json]]) -> dict[str, Json]:
         "gpu_dollars": round(sum(each.dollars for each in priced if each is not None), 4),
         "prices_as_of": AS_OF,
     }
+
+
+def _billed(entry: dict[str, Json]) -> float:
+    """Return the seconds of a call, its container's start included, for which a GPU is paid."""
+    return _number(entry, "seconds") + _number(entry, "cold")
 
 
 def _number(entry: dict[str, Json], name: str) -> float:

@@ -122,7 +122,7 @@ def test_timing_files_of_many_containers_are_one_report(tmp_path: Path) -> None:
     assert [entry["container"] for entry in entries] == ["ta-2", "ta-1"]
     report = summarize(entries)
     assert (report["calls"], report["containers"], report["failed"], report["cold_starts"]) == (2, 2, 1, 1)
-    assert report["gpu_dollars"] == round(8 * PER_SECOND["L4"], 4)
+    assert report["gpu_dollars"] == round((8 + 9) * PER_SECOND["L4"], 4), "a cold start is paid too"
     assert json.dumps(summarize([]))
 
 
