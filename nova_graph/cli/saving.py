@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,14 +41,37 @@ def save_files(files: Sequence[File], folder: Path, stem: str, now: datetime) ->
 
     The folder is made if need be; a picture appears whole or not at all. Raises UsageError where it cannot be written.
     """
+    return _save_all([(file, _base(file, stem, now)) for file in files], folder)
+
+
+def save_as(files: Sequence[File], folder: Path, name: str) -> tuple[Saved, ...]:
+    """Write pictures as `<name>.png`, with `-2`, `-3` ... where that is taken; see `save_files`. Raises UsageError."""
+    return _save_all([(file, name) for file in files], folder)
+
+
+def check_folder(folder: Path) -> None:
+    """See that a folder can be written to, or made, before anybody works for what goes there. Raises UsageError."""
+    try:
+        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _save_all(named: Sequence[tuple[File, str]], folder: Path) -> tuple[Saved, ...]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return tuple(Saved(file, _save(file, folder, _base(file, stem, now))) for file in files)
+        return tuple(Saved(file, _save(file, folder, name)) for file, name in named)
     except OSError as error:
-        raise UsageError(
-            f"the pictures cannot be written to {folder}: {error.strerror or error}",
-            hint="Name another folder with --out.",
-        ) from error
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"the pictures cannot be written to {folder}: {error.strerror or error}",
+        hint="Name another folder with --out.",
+    )
 
 
 def base_name(path: Path) -> str:

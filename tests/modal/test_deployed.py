@@ -154,6 +154,9 @@ def test_mistakes_of_the_command_line_ask_modal_for_nothing(deployed: Cloud, pla
     assert "Use local or modal." in elsewhere.stderr
     swept = deployed.nova_graph("run", "graphs/default.yaml", "--sweep", "seed=1,2", code=2)
     assert "add --on modal" in swept.stderr
+    words = ("run", "graphs/default.yaml", "--on", "modal", "--out", "README.md/pictures")
+    nowhere = deployed.nova_graph(*words, code=2)
+    assert "the pictures cannot be written to README.md/pictures" in nowhere.stderr
     assert len(plane.requests("FunctionGet")) + len(plane.requests("ClassGet")) == asked
 
 

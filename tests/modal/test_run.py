@@ -115,6 +115,8 @@ def test_a_mistake_costs_nothing(cloud: Cloud, plane: ControlPlane) -> None:
     calls = len(plane.calls.calls)
     done = cloud.modal("run", SHELL, "--steps", "0", code=1)
     assert "steps must be at least 1, got 0" in done.stderr + done.stdout
+    done = cloud.modal("run", SHELL, "--out", "README.md/pictures", code=1)
+    assert "the pictures cannot be written to README.md/pictures" in done.stderr + done.stdout
     assert len(plane.calls.calls) == calls
 
 

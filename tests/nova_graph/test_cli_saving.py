@@ -10,7 +10,7 @@ import pytest
 
 from nodes.values import File
 from nova_graph.cli.exits import UsageError
-from nova_graph.cli.saving import base_name, save_files, save_outputs
+from nova_graph.cli.saving import base_name, check_folder, save_as, save_files, save_outputs
 
 NOW = datetime(2026, 11, 23, 21, 44, 55, tzinfo=UTC)
 
@@ -69,6 +69,15 @@ def test_many_at_once_each_get_their_own_name(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 24
 
 
+def test_many_at_once_under_one_name_lose_nothing(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        saved = list(pool.map(lambda number: save_as([picture(bytes([number]))], tmp_path, "output_1")[0], range(24)))
+    assert "output_1.png" in names(tmp_path)
+    assert "output_1-24.png" in names(tmp_path)
+    assert all(each.path.read_bytes() == each.file.data for each in saved)
+    assert len(names(tmp_path)) == 24
+
+
 def test_pictures_are_readable_by_whom_the_user_lets(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
@@ -89,6 +98,14 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"cannot be written to .*file"):
         save_files([picture()], tmp_path / "file" / "outputs", "a", NOW)
+
+
+def test_a_folder_is_checked_without_being_made(tmp_path: Path) -> None:
+    check_folder(tmp_path / "deep" / "outputs")
+    assert not names(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"cannot be written to .*file"):
+        check_folder(tmp_path / "file" / "outputs")
 
 
 def test_the_stem_of_a_saved_picture_comes_back(tmp_path: Path) -> None:

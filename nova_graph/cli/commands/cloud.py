@@ -17,7 +17,7 @@ from nova_graph.cli.commands.run import close_display, display, print_outputs
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.flags import read_settings
 from nova_graph.cli.opening import Given, declared_inputs, given_inputs, open_graph, open_runtime
-from nova_graph.cli.saving import Saved, save_outputs
+from nova_graph.cli.saving import Saved, check_folder, save_outputs
 from nova_graph.cli.summary import Summary
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def run_on_modal(given: Given, options: CloudOptions, lines: "Lines | None") -> 
 
     settings = read_cloud_settings()
     documents = _documents(given, options.sweeps)
+    check_folder(options.out)
     with modal_errors(settings):
         remote = deployed(settings)
         if len(documents) == 1:
@@ -130,16 +131,19 @@ def _run_all(remote: "Remote", trees: list[dict[str, Json]], out: Path, stem: st
     from nova_graph.modal.drawing import Drawn, draw_all
 
     runs: list[Drawn] = []
-    with closing(draw_all(remote, trees, _say)) as results:
-        for number, drawn in enumerate(results, start=1):
-            runs.append(replace(drawn, groups={}))
-            if drawn.error is not None:
-                _say(f"{number} of {len(trees)} failed: {drawn.error}")
-                continue
-            for picture in save_outputs(drawn.groups, out, stem, datetime.now().astimezone()):
-                sys.stdout.write(f"{picture.path}\n")
-            _say(f"{number} of {len(trees)}: {cost_line(drawn)}")
-    _say(total_line(runs))
+    try:
+        with closing(draw_all(remote, trees, _say)) as results:
+            for number, drawn in enumerate(results, start=1):
+                runs.append(replace(drawn, groups={}))
+                if drawn.error is not None:
+                    _say(f"{number} of {len(trees)} failed: {drawn.error}")
+                    continue
+                for picture in save_outputs(drawn.groups, out, stem, datetime.now().astimezone()):
+                    sys.stdout.write(f"{picture.path}\n")
+                _say(f"{number} of {len(trees)}: {cost_line(drawn)}")
+    finally:
+        if runs:
+            _say(total_line(runs))
     return all(drawn.error is None for drawn in runs)
 
 
