@@ -24,7 +24,16 @@ from nova_graph.modal.documents import (
 from nova_graph.modal.limit import Limit
 from nova_graph.modal.timing import TimingLog, read_entries, summarize
 from nova_graph.modal.volume import Shared
-from nova_graph.modal.wire import Message, Report, from_error, from_event, from_outputs, from_report, to_error
+from nova_graph.modal.wire import (
+    FAULTS,
+    Message,
+    Report,
+    from_error,
+    from_event,
+    from_outputs,
+    from_report,
+    to_error,
+)
 from nova_graph.runtime import Runtime
 
 Put = Callable[[Message | None], None]
@@ -117,7 +126,10 @@ class Studio:
                 message = self._run(order, cancel, tally.hear)
             put(message)
         except Exception as error:  # noqa: BLE001 - it crosses the wire as text: not every class can
-            put(from_error(limit.judged(error)))
+            message = from_error(limit.judged(error))
+            if message["kind"] in FAULTS:
+                _log.error("a call failed", exc_info=error)
+            put(message)
             if is_device_lost(error):
                 self._leave()
         finally:
@@ -179,7 +191,8 @@ class Studio:
             _log.warning("the time of this call is not noted: %s", error)
 
     def _commit(self) -> None:
-        """Make what this call wrote seen by others; where that fails they compute it again."""
+        """Make what this call finished seen by others, also where it failed; if that fails they compute it again."""
+        self._runtime.services.cache.flush()
         try:
             self._volume.commit()
         except Exception as error:  # noqa: BLE001 - Modal raises errors of many classes, and the pictures exist

@@ -37,6 +37,9 @@ _KINDS: tuple[tuple[str, type[NovaError]], ...] = (
     ("node", NodeError),
 )
 
+FAULTS = frozenset({"fault", "node"})
+"""Kinds of errors of which the container's log has the traceback: the text alone may not tell what to mend."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:

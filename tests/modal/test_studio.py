@@ -14,7 +14,7 @@ from nova_graph.modal.documents import for_owner, plan_document
 from nova_graph.modal.preload import models_document
 from nova_graph.modal.studio import Studio, is_device_lost
 from nova_graph.modal.timing import read_entries
-from nova_graph.modal.volume import unshared
+from nova_graph.modal.volume import Shared, unshared
 from nova_graph.modal.wire import Message
 from nova_graph.options import Options
 from nova_graph.runtime import local_runtime
@@ -35,13 +35,45 @@ def test_a_run_is_told_to_its_end_and_committed_once(place: Place) -> None:
     assert [entry["outcome"] for entry in read_entries(place.timing.folder)] == ["ok", "ok"]
 
 
-def test_a_failure_is_text_and_the_container_stays(place: Place) -> None:
+def test_a_failure_is_text_and_the_container_stays(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     *_, error, report = place.draw(graph("Break", left=1))
     assert error["event"] == "error"
     assert error["error"].endswith("n (Break) failed: ZeroDivisionError: integer division or modulo by zero")
     assert report["event"] == "report"
+    assert "self.left // 0" in caplog.text, "the log has the traceback"
     assert place.left == 0
     assert place.draw(graph("Plus", left=1))[-2]["outputs"] == {"n": 2}
+
+
+LARGE = """
+from engine import Context, Node, Output
+from nodes.values import Array
+
+class Filled(Output):
+    value: int
+    data: Array
+
+class Fill(Node[Filled]):
+    '''Take long to be written.'''
+
+    def run(self, ctx: Context) -> Filled:
+        return Filled(value=1, data=Array("U8", (64 << 20,), bytes(64 << 20)))
+"""
+
+
+def test_what_a_failed_call_finished_is_on_the_volume(place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "nodes"
+    folder.mkdir()
+    (folder / "large.py").write_text(LARGE)
+    runtime = local_runtime(settings=place.settings, options=Options(nodes=(PLUGINS, folder)), warn=print)
+    assert runtime.store is not None
+    store, kept = runtime.store, list[int]()
+    volume = Shared(commit=lambda: kept.append(store.usage()[0]), reload=refuse)
+    studio = Studio(runtime, volume, place.timing, refuse)
+    nodes: Any = {"fill": {"type": "Fill"}, "n": {"type": "Break", "inputs": {"left": "$fill.value"}}}
+    told = list(studio.draw({"nova": 1, "nodes": nodes, "outputs": {"n": "$n.value"}}))
+    assert told[-2]["kind"] == "node"
+    assert kept == [1]
 
 
 def refuse() -> None:
