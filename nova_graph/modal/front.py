@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 
 from engine.environment import Environment
-from engine.errors import AssetError, NovaError
+from engine.errors import AssetError, FetchError, NovaError
 from engine.events import AnyEvent
 from engine.values import Json
 from nodes.assets import Settings
@@ -66,11 +66,10 @@ class Front:
                 yield {"event": "note", "text": f"fetching {asset.kind} {asset.name}: {each.fetchable.how}"}
                 found = self.runtime.services.assets.fetch(asset, _report_nothing)
                 yield {"event": "note", "text": f"{asset.kind}: {found.how}"}
+            if pending:
+                self._keep()
         except NovaError as error:
             yield from_error(error)
-            return
-        if pending:
-            self._volume.commit()
 
     def timing_report(self) -> dict[str, Json]:
         """Return how long the calls of all containers took."""
@@ -99,6 +98,16 @@ class Front:
         result = run(plan, on_event=events.append)
         yield from map(from_event, events)
         yield from_outputs(result.outputs)
+
+    def _keep(self) -> None:
+        """Make downloads seen by all; raises FetchError."""
+        try:
+            self._volume.commit()
+        except Exception as error:  # Modal raises errors of many classes
+            raise FetchError(
+                f"the Volume does not take what was downloaded: {type(error).__name__}: {error}",
+                hint="Make room on it: modal volume ls and modal volume rm, with its name.",
+            ) from error
 
     def _planned(self, document: Document) -> Generator[Message, None, Plan]:
         """Plan a graph, after what it lacks was downloaded and taken in; raises NovaError."""

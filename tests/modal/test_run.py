@@ -162,6 +162,17 @@ def test_a_download_that_is_refused_says_why_and_shows_no_secret(cloud: Cloud, p
     assert "hidden-word" not in told
 
 
+def test_a_download_that_the_volume_does_not_take_is_told_so(runner: Cloud, plane: ControlPlane) -> None:
+    settings = {**runner.settings, "NOVA_MODAL_VOLUME": "for-nothing"}
+    plane.volumes.is_full = True
+    try:
+        done = replace(runner, settings=settings).modal("run", f"{SHELL}::fetch_checkpoint", code=1)
+    finally:
+        plane.volumes.is_full = False
+    assert "the Volume does not take what was downloaded" in done.stderr + done.stdout
+    assert "modal volume rm" in done.stderr + done.stdout
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
