@@ -128,6 +128,7 @@ class ModalBackend:
         call_id = await self._shelf.call_id(job_id)
         if not call_id:
             return (await self._shelf.give_up(record, "cancelled", "")).job
+        await self._shelf.note_cancel(job_id)
         await call_of(call_id).cancel.aio()
         return await self.job(owner, job_id)
 
@@ -203,4 +204,6 @@ class ModalBackend:
         current = await self._shelf.record(record.job.id) or record
         if found.state == "done" or current.job.state in OVER:
             return current
-        return await self._shelf.give_up(current, found.state, found.error)
+        if found.state == "cancelled" and await self._shelf.is_cancelled(current.job.id):
+            return await self._shelf.give_up(current, "cancelled", "")
+        return await self._shelf.give_up(current, "failed", found.error)

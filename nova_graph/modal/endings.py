@@ -22,13 +22,16 @@ def call_of(call_id: str) -> Any:
 
 
 async def ending(call_id: str) -> Ending:
-    """Return how a call ended: `running` where it did not, `done` where it came to its own end."""
+    """Return how a call ended: `running` where it did not, `done` where it came to its own end.
+
+    `cancelled` is also said of calls whose container could not start: Modal's errors do not tell the two apart.
+    """
     try:
         await call_of(call_id).get.aio(timeout=0)
     except TimeoutError:
         return Ending("running")
-    except modal.exception.RemoteError:
-        return Ending("cancelled")
+    except modal.exception.RemoteError as error:
+        return Ending("cancelled", f"Modal ended the call: {error}")
     except Exception as error:  # noqa: BLE001 - the container's own exception, whatever class it has
         return Ending("failed", _reason(error))
     return Ending("done")

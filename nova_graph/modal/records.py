@@ -53,6 +53,11 @@ def call_key(job_id: str) -> str:
     return f"call/{job_id}"
 
 
+def cancel_key(job_id: str) -> str:
+    """Return the key that is taken when somebody asks for a job to be cancelled."""
+    return f"cancel/{job_id}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A job; `pieces` is how many pieces of events there are once it is over."""

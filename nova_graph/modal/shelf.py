@@ -9,6 +9,7 @@ from nova_graph.modal.records import (
     Record,
     Stores,
     call_key,
+    cancel_key,
     claim_key,
     ended,
     files_key,
@@ -71,6 +72,14 @@ class Shelf:
     async def call_id(self, job_id: str) -> str:
         """Return the id of the call that runs a job, empty where there is none."""
         return str(await self._store.get.aio(call_key(job_id), ""))
+
+    async def note_cancel(self, job_id: str) -> None:
+        """Write down that somebody asked for a job to be cancelled."""
+        await self._store.put.aio(cancel_key(job_id), "asked")
+
+    async def is_cancelled(self, job_id: str) -> bool:
+        """Tell whether somebody asked for a job to be cancelled."""
+        return bool(await self._store.contains.aio(cancel_key(job_id)))
 
     async def keep_answer(self, job_id: str, files: tuple[File, ...], events: tuple[str, ...]) -> None:
         """Write the pictures and events of a job that no container runs."""

@@ -74,6 +74,14 @@ def test_a_job_that_takes_too_long_is_told_so(http: httpx.Client, plane: Control
     assert "longer than a call may" in http.get(f"/v1/jobs/{job_id}").text
 
 
+def test_a_job_that_nobody_cancelled_is_failed_where_its_call_is_ended(http: httpx.Client, plane: ControlPlane) -> None:
+    job_id = job(http, {**LONG, "seed": 29})
+    begun(http, plane, job_id)
+    plane.end(ARTIST)
+    wait_for(lambda: state(http, job_id) == "failed", "the job to fail")
+    assert "Modal ended the call: app stopped" in http.get(f"/v1/jobs/{job_id}").text
+
+
 def test_a_job_runs_no_longer_than_the_secret_says(http: httpx.Client, plane: ControlPlane) -> None:
     assert http.post("/predict", json={**SMALL, "seed": 20}).status_code == 200
     (container,) = plane.alive(ARTIST)

@@ -102,6 +102,12 @@ class Containers:
         self.containers[task].result = result
         self.kill(task)
 
+    def end(self, task: str) -> None:
+        """End a container as the operator can, and its input with it."""
+        result = api_pb2.GenericResult(status=api_pb2.GenericResult.GENERIC_STATUS_TERMINATED, exception="app stopped")
+        self.containers[task].result = result
+        self.kill(task)
+
     def preempt(self, task: str) -> None:
         """Interrupt a container whose machine is needed for something else; its inputs run again elsewhere."""
         container = self.containers[task]

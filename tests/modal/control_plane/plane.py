@@ -122,6 +122,12 @@ class ControlPlane:
             self._loop.call_soon_threadsafe(self.containers.expire, container.task)
         wait_for(lambda: not self.alive(name), f"{name} to end")
 
+    def end(self, name: str) -> None:
+        """End what a function is doing, as where its app is stopped."""
+        for container in self.alive(name):
+            self._loop.call_soon_threadsafe(self.containers.end, container.task)
+        wait_for(lambda: not self.alive(name), f"{name} to end")
+
     def volume(self, name: str) -> Path:
         """Return the folder of what is committed to a volume."""
         return self.volumes.committed(self.volumes.named[name])
