@@ -19,9 +19,6 @@ PER_SECOND = {
 """US dollars for one second of one GPU, where Modal may choose the region and may preempt. Processor and memory are
 extra: about 0.00018 for what the GPU class asks for by default."""
 
-PROCESSOR_CORE_SECOND = 0.0000131
-MEMORY_GIB_SECOND = 0.00000222
-
 _PARTS = {
     "RTX-PRO-6000": ("RTX", "PRO", "6000"),
     "A100-40GB": ("A100", "40GB"),

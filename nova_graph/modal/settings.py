@@ -25,7 +25,7 @@ NO_GPU = "none"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _COUNT = re.compile(r"[0-9]{1,7}")
 _TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"", "0", "false", "no", "off"})
+_FALSE = frozenset({"0", "false", "no", "off"})
 _WINDOW = (2, 3600)
 _DAY = 86400
 
@@ -204,9 +204,9 @@ def _count(values: Mapping[str, str], name: str, usual: int, least: int, most: i
 
 
 def _flag(values: Mapping[str, str], name: str, usual: bool) -> bool:
-    text = values.get(PREFIX + name)
-    if text is None:
+    text = values.get(PREFIX + name, "").strip()
+    if not text:
         return usual
-    if text.strip().lower() in _TRUE | _FALSE:
-        return text.strip().lower() in _TRUE
+    if text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
     raise SettingError(f"{PREFIX}{name} is neither on nor off: {text[:40]!r}", hint="Set it to 1 or 0.")

@@ -22,10 +22,13 @@ from nova_graph.modal.timing import TimingLog, read_entries, summarize
 from tests.modal.cloud import ROOT
 from tests.modal.control_plane.packages import closure
 
+VARIABLES = set(re.findall(r"NOVA_MODAL_[A-Z_]*[A-Z]", inspect.getsource(sys.modules[CloudSettings.__module__])))
+
 
 def test_nothing_set_is_one_a100_that_scales_to_zero() -> None:
     settings = read_cloud_settings({})
     assert settings == CloudSettings()
+    assert read_cloud_settings(dict.fromkeys(VARIABLES, " ")) == settings, "blank is not set"
     assert (settings.gpus, settings.min_containers, settings.device) == (("A100-40GB",), 0, "cuda")
 
 
@@ -68,10 +71,10 @@ def test_any_gpu_text_is_read_or_refused(text: str) -> None:
 
 def test_the_guide_names_every_variable_and_the_day_of_the_prices() -> None:
     guide = (ROOT / "docs" / "modal.md").read_text()
-    source = inspect.getsource(sys.modules[CloudSettings.__module__])
-    variables = set(re.findall(r"NOVA_MODAL_[A-Z_]*[A-Z]", source))
-    assert len(variables) > 15
-    assert not {name for name in variables if f"`{name}`" not in guide}
+    assert len(VARIABLES) > 15
+    named = set(re.findall(r"`(NOVA_MODAL_[A-Z_]*[A-Z])[=`]", guide))
+    assert named == VARIABLES
+    assert not {name for name in environ(CloudSettings(proxy_auth=True)) if f"`{name}" not in guide}
     assert AS_OF in guide
 
 
