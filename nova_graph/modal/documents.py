@@ -72,6 +72,17 @@ def with_checkpoint(document: Document, checkpoint: str) -> Document | None:
     return {**document, "inputs": {**inputs, "checkpoint": {**declared, "default": checkpoint}}}
 
 
+def told_seeds(document: Document) -> list[str]:
+    """Return a line for each seed among the inputs of a settled graph.
+
+    Whoever loses the connection has the same picture with it, often without computing it again.
+    """
+    inputs = document.get("inputs")
+    declared = inputs if isinstance(inputs, dict) else {}
+    seeds = {name: given for name, given in declared.items() if isinstance(given, dict) and given.get("type") == "seed"}
+    return [f"{name}: {given['default']}" for name, given in seeds.items() if "default" in given]
+
+
 def uploads_folder(settings: Settings) -> Path:
     """Return the folder of the Volume with the pictures that were sent in over HTTP."""
     return settings.cache / "uploads"

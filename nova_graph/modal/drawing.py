@@ -10,7 +10,7 @@ from engine.errors import NovaError
 from engine.events import AnyEvent
 from engine.values import Json
 from nodes.values import File
-from nova_graph.modal.documents import Document
+from nova_graph.modal.documents import Document, told_seeds
 from nova_graph.modal.wire import CloudError, Message, Report, to_error, to_event, to_groups, to_report
 
 Show = Callable[[AnyEvent], None]
@@ -53,7 +53,9 @@ class Remote(Protocol):
 
 
 def draw(remote: Remote, document: Document, show: Show, say: Say, *, previews: bool = False) -> Drawn:
-    """Run one graph, on a GPU only where something is left to compute."""
+    """Run one graph, on a GPU only where something is left to compute; its seeds are told before it begins."""
+    for seed in told_seeds(document):
+        say(seed)
     (known,) = _prepare(remote, [document], show, say)
     if known is not None:
         return known

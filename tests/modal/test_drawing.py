@@ -62,6 +62,15 @@ def test_a_client_asks_a_gpu_only_for_what_is_unknown(place: Place) -> None:
     assert isinstance(events[-1], Done)
 
 
+def test_a_seed_is_told_before_anything_is_asked_for(place: Place) -> None:
+    here = Here(place)
+    document = {**graph("Plus", left="$inputs.seed"), "inputs": {"seed": {"type": "seed", "default": 41}}}
+    told: list[tuple[str, int]] = []
+    drawn = draw(here, document, lambda _: None, lambda text: told.append((text, here.prepared)))
+    assert drawn.outputs == {"n": 42}
+    assert told == [("seed: 41", 0)]
+
+
 def test_a_failed_run_says_what_it_took(place: Place) -> None:
     failed = draw(Here(place), graph("Break", left=1), lambda _: None, print)
     assert isinstance(failed.error, CloudError)
