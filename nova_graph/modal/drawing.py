@@ -11,7 +11,7 @@ from engine.events import AnyEvent
 from engine.values import Json
 from nodes.values import File
 from nova_graph.modal.documents import Document, told_seeds
-from nova_graph.modal.wire import CloudError, Message, Report, to_error, to_event, to_groups, to_report
+from nova_graph.modal.wire import PROTOCOL, CloudError, Message, Report, to_error, to_event, to_groups, to_report
 
 Show = Callable[[AnyEvent], None]
 Say = Callable[[str], None]
@@ -78,13 +78,23 @@ def draw_all(remote: Remote, documents: Sequence[Document], say: Say) -> Generat
 def _prepare(remote: Remote, documents: Sequence[Document], show: Show, say: Say) -> list[Drawn | None]:
     """Return what is known of each graph without a GPU, None where one is needed."""
     told: list[list[Message]] = [[] for _ in documents]
-    for message in remote.prepare(documents):
+    messages = iter(remote.prepare(documents))
+    _check_protocol(next(messages, {}))
+    for message in messages:
         if message["event"] == "note":
             say(str(message["text"]))
         else:
             told[message["run"]].append(message)
     is_ready = [any(message["event"] == "ready" for message in each) for each in told]
     return [None if ready else _take(each, show) for each, ready in zip(told, is_ready, strict=True)]
+
+
+def _check_protocol(hello: Message) -> None:
+    """See that the deployed app speaks as this client does; raises CloudError."""
+    theirs = hello.get("protocol")
+    if theirs != PROTOCOL:
+        text = f"the app was deployed by another version: it speaks protocol {theirs}, this client {PROTOCOL}"
+        raise CloudError(f"{text}\n  Deploy it again: modal deploy runtime_modal.py", "fault")
 
 
 def _judged(result: list[Message] | Exception) -> Drawn:

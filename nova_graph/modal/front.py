@@ -13,7 +13,7 @@ from nova_graph.api import Plan, run
 from nova_graph.modal.documents import Document, plan_document, with_checkpoint, without_history
 from nova_graph.modal.timing import read_entries, summarize
 from nova_graph.modal.volume import Shared
-from nova_graph.modal.wire import Message, from_error, from_event, from_outputs, to_error
+from nova_graph.modal.wire import PROTOCOL, Message, from_error, from_event, from_outputs, to_error
 from nova_graph.runtime import Runtime, Warn, local_runtime
 
 READY: Message = {"event": "ready"}
@@ -38,8 +38,9 @@ class Front:
         """Check graphs, download what they need, and answer each where every result is known.
 
         `run` in a message is the place of the graph that it is about. The last message about a graph is `ready` where
-        a GPU is needed, `pictures` where none is, and `error` otherwise.
+        a GPU is needed, `pictures` where none is, and `error` otherwise. The first message of all is `hello`.
         """
+        yield {"event": "hello", "protocol": PROTOCOL}
         self._volume.refresh()
         for run_number, document in enumerate(documents):
             try:

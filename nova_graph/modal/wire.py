@@ -4,7 +4,8 @@
 {"event": "pictures", "files": [...]}   the encoded pictures
 {"event": "report", ...}                seconds, GPU, cold start, as in `Report`
 {"event": "error", "kind": ..., "error": ...}
-{"event": "ready", "run": 0}            of a preparation: a GPU is needed; `run` is in all of its messages
+{"event": "hello", "protocol": 1}       of a preparation, its first: which number of `PROTOCOL` the app has
+{"event": "ready", "run": 0}            of a preparation: a GPU is needed; `run` is in all of its messages that follow
 """
 
 import types
@@ -26,6 +27,9 @@ from nodes.values import File, Files
 from nova_graph.service.perform import plain_outputs
 
 Message = dict[str, Any]
+
+PROTOCOL = 1
+"""Goes up with every change after which deployed apps and clients of other numbers misunderstand each other."""
 
 _EVENTS: dict[str, type[AnyEvent]] = {each.__name__.lower(): each for each in get_args(AnyEvent)}
 _KINDS: tuple[tuple[str, type[NovaError]], ...] = (

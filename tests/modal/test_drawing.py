@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from engine.events import Done
 from nodes.assets import read_settings
 from nova_graph.modal.costs import cost_line, total_line
@@ -60,6 +62,20 @@ def test_a_client_asks_a_gpu_only_for_what_is_unknown(place: Place) -> None:
     assert "on a processor, not priced; cold start" in cost_line(first)
     assert cost_line(again) == "every result was known: no GPU was asked"
     assert isinstance(events[-1], Done)
+
+
+class Older(Here):
+    """Containers of an app that was deployed before apps said which protocol they speak."""
+
+    def prepare(self, documents: Sequence[dict[str, Any]]) -> Iterator[Message]:
+        return (message for message in super().prepare(documents) if message["event"] != "hello")
+
+
+def test_an_app_of_another_version_is_to_be_deployed_again_before_a_gpu_starts(place: Place) -> None:
+    older = Older(place)
+    with pytest.raises(CloudError, match=r"protocol None, this client 1\n  Deploy it again: modal deploy"):
+        draw(older, graph("Plus", left=1), lambda _: None, print)
+    assert older.ran == 0
 
 
 def test_a_seed_is_told_before_anything_is_asked_for(place: Place) -> None:
