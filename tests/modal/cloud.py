@@ -15,6 +15,8 @@ ARTIST = "NovaAnime.*"
 SECRET = "nova-anime-checkpoint"
 KEY = "a-key-for-tests-only"
 VOLUME = "nova-anime-cache"
+NODES = Path(__file__).parent / "nodes"
+"""Node types that containers know besides the library's."""
 
 
 @dataclass(frozen=True)

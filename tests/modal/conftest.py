@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.modal.cloud import KEY, ROOT, SECRET, SHELL, Cloud
+from tests.modal.cloud import KEY, NODES, ROOT, SECRET, SHELL, Cloud
 from tests.modal.control_plane.plane import ControlPlane
 from tests.modal.place import Place
 
@@ -29,7 +29,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
             "read its changes, adapt the control plane, and move PIN and constraints.txt together"
         )
     with ControlPlane(tmp_path_factory.mktemp("plane")) as running:
-        running.secrets.named[SECRET] = {"NOVA_API_KEYS": KEY, **WEBHOOKS}
+        running.secrets.named[SECRET] = {"NOVA_API_KEYS": KEY, "NOVA_NODES": str(NODES), **WEBHOOKS}
         yield running
 
 

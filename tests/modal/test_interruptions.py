@@ -42,6 +42,18 @@ def test_a_lost_container_is_told_and_the_next_job_gets_another(http: httpx.Clie
     assert '"where":"disk"' in kept.replace(" ", ""), "the conditioning of the lost container was on the Volume"
 
 
+def test_a_container_whose_device_is_broken_gets_no_further_call(http: httpx.Client, plane: ControlPlane) -> None:
+    assert http.post("/predict", json={**SMALL, "seed": 61}).status_code == 200
+    (broken,) = plane.alive(ARTIST)
+    lose = {"nova": 1, "nodes": {"n": {"type": "Lose"}}, "outputs": {"n": "$n.value"}}
+    answer = http.post("/v1/jobs", json={"graph": lose}, params={"wait": 60}).json()
+    assert (answer["state"], "CUDA error" in answer["error"]) == ("failed", True), answer
+    again = http.post("/predict", json={**SMALL, "seed": 62})
+    assert again.status_code == 200, again.text
+    assert float(again.headers["x-cold-start-seconds"]) > 0
+    wait_for(lambda: broken.is_gone, "the broken container to leave")
+
+
 def test_a_preempted_job_is_not_over_and_goes_on_elsewhere(http: httpx.Client, plane: ControlPlane) -> None:
     job_id = job(http, {**LONG, "seed": 17})
     begun(http, plane, job_id)
