@@ -101,13 +101,21 @@ class NodeError(NovaError):
 
     def __init__(self, node: str, type_name: str, cause: BaseException, span: Span | None = None) -> None:
         where = f"{span}: " if span else ""
-        why = str(cause) or type(cause).__name__
+        why = _said(cause) or type(cause).__name__
         kind = "" if isinstance(cause, NovaError) else f"{type(cause).__name__}: "
         super().__init__(f"{where}{node} ({type_name}) failed: {kind}{why}")
         self.node = node
         self.type_name = type_name
         self.cause = cause
         self.span = span
+
+
+def _said(cause: BaseException) -> str:
+    """Return what an error says, which a node of a stranger may have made unable to say anything."""
+    try:
+        return str(cause)
+    except Exception as worse:  # noqa: BLE001 - whatever it is, the node's failure must be told
+        return f"its message cannot be read ({type(worse).__name__})"
 
 
 class OutputError(NovaError):

@@ -239,4 +239,5 @@ class _Execution:
         failure = NodeError(step.id, step.type, error, step.node.span)
         failure.__cause__ = error
         self._stop(failure)
-        self._telling.failed(step, failure.message)
+        with suppress(Exception):  # the run is over: why the node failed counts, not that nobody hears of it
+            self._telling.failed(step, failure.message)

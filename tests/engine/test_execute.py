@@ -250,6 +250,24 @@ def test_a_listener_that_fails_at_the_end_does_not_hide_why_a_node_failed() -> N
         execute(make_plan(bound, within), within, on_event=hear)
 
 
+@pytest.mark.parametrize(
+    ("speechless", "told"), [(False, "ValueError: aside"), (True, "its message cannot be read (RuntimeError)")]
+)
+def test_a_failure_in_a_thread_is_told_whoever_hears_it_and_whatever_it_says(speechless: bool, told: str) -> None:
+    """A thread of the engine must never end by an error of its own: pytest fails where one does."""
+    nodes = {f"a{name}": ("FailAside", {"name": name, "speechless": speechless}) for name in range(2)}
+    bound = graph(NODES, nodes, {name: f"${name}.value" for name in nodes})
+    within = services()
+
+    def hear(event: AnyEvent) -> None:
+        if isinstance(event, Failed):
+            raise BrokenPipeError
+
+    with pytest.raises(NodeError) as caught:
+        execute(make_plan(bound, within), within, on_event=hear)
+    assert told in str(caught.value)
+
+
 def test_a_run_that_waits_for_the_device_can_be_cancelled() -> None:
     bound = graph(NODES, {"a": ("DeviceWait", {"milliseconds": 1})}, {"a": "$a.value"})
     within, cancel, begun = services(), Cancel(), threading.Event()

@@ -61,6 +61,28 @@ class Fail(Node[Num]):
         raise ValueError(f"no {self.after}")
 
 
+class Speechless(Exception):
+    """An error that cannot be told."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class FailAside(Node[Num]):
+    """Fail in a thread of the engine's own, while another of these runs in the thread of the caller."""
+
+    meeting: ClassVar[threading.Barrier] = threading.Barrier(2, timeout=60)
+
+    name: int
+    speechless: bool = False
+
+    def run(self, ctx: Context) -> Num:
+        self.meeting.wait()
+        if threading.current_thread() is not threading.main_thread():
+            raise Speechless if self.speechless else ValueError("aside")
+        return Num(value=self.name)
+
+
 class Lie(Node[Num]):
     """Return something else than promised."""
 
@@ -155,6 +177,7 @@ def waiting() -> Registry:
             Chance,
             DeviceWait,
             Fail,
+            FailAside,
             Fill,
             Lie,
             MakeToken,
