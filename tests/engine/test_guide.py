@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from engine import GraphErrors, bind, parse
+from engine.openers import FolderOpener
 from nodes.library import built_in
 
-GUIDE = (Path(__file__).parents[2] / "docs/graphs.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs/graphs.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
 WHOLE = [block for block in BLOCKS if block.startswith("nova: 1")]
 PITFALLS = re.findall(r"^\| `(\{?prompt: .*?)` \| error", GUIDE, re.MULTILINE)
@@ -24,6 +26,19 @@ def test_its_graphs_bind_without_a_warning(text: str) -> None:
     graph = parse(text, "guide.yaml")
     assert graph.warnings == ()
     assert bind(graph, built_in()).outputs
+
+
+def test_its_mistakes_are_told_as_it_says() -> None:
+    """Also in the README: the lines and columns are those of the shipped graph."""
+    shown = re.findall(r"^```\n(graphs/.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
+    text = (ROOT / "graphs/default.yaml").read_text(encoding="utf-8")
+    for right, wrong in (("steps: $inputs.steps", "steps: 0"), ("model: $loader.model", "modle: $loader.model")):
+        text = text.replace(right, wrong, 1)
+    with pytest.raises(GraphErrors) as caught:
+        bind(parse(text, "graphs/default.yaml"), built_in(), opener=FolderOpener(ROOT))
+    assert shown == [f"{caught.value}\n"]
+    first = str(caught.value.problems[0]).replace("\n", "\n    ")
+    assert f"    {first}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def with_prompt(written: str) -> str:
