@@ -80,6 +80,8 @@ async def arun(plan: Plan, *, on_event: OnEvent | None = None, previews: bool = 
 
     cancel = Cancel()
     task = asyncio.create_task(asyncio.to_thread(run, plan, on_event=on_event, cancel=cancel, previews=previews))
+    # Who cancels does not ask how the run ended; asyncio would complain of an error that nobody looked at.
+    task.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

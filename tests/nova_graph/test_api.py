@@ -1,6 +1,7 @@
 """The Python face: load, plan, run, and its async twin."""
 
 import asyncio
+import gc
 import io
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def test_the_async_twin_gives_the_same_picture(graph_file: Path, runtime: Runtim
 def test_cancelling_the_task_stops_the_run_between_steps(graph_file: Path, runtime: Runtime) -> None:
     plan = load(graph_file, runtime=runtime).plan(seed=3, steps=150)
     heard: list[AnyEvent] = []
+    complaints: list[dict[str, object]] = []
 
     async def draw_and_cancel() -> None:
         loop = asyncio.get_running_loop()
@@ -96,11 +98,16 @@ def test_cancelling_the_task_stops_the_run_between_steps(graph_file: Path, runti
 
         task = asyncio.create_task(arun(plan, on_event=hear))
         await begun.wait()
+        loop.set_exception_handler(lambda _, context: complaints.append(context))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        await loop.shutdown_default_executor()  # its threads hold what they ran until they end
+        del task
+        gc.collect()
 
     asyncio.run(draw_and_cancel())
+    assert complaints == []
     assert isinstance(heard[-1], Done)
     assert heard[-1].outcome == "cancelled"
     assert max(event.step for event in heard if isinstance(event, Progress)) < 150
