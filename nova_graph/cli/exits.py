@@ -16,7 +16,7 @@ CANCELLED: Final = 130
 
 
 class OutputLost(NovaError):
-    """What was printed could not be written."""
+    """What was printed, or drawn, could not be written."""
 
 
 class UsageError(NovaError):

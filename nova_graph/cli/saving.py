@@ -11,8 +11,9 @@ from itertools import count
 from pathlib import Path
 
 from engine.atomic import temporary_name
-from nodes.values import File
-from nova_graph.cli.exits import UsageError
+from engine.bound import Bound
+from nodes.values import File, Files
+from nova_graph.cli.exits import OutputLost, UsageError
 
 _ENDINGS = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg"}
 _ADDED = re.compile(r"-\d{8}-\d{6}(-seed\d+)?(-\d+)?$")
@@ -30,7 +31,7 @@ class Saved:
 def save_outputs(groups: Mapping[str, Sequence[File]], folder: Path, stem: str, now: datetime) -> tuple[Saved, ...]:
     """Write the pictures of a run, given by output; of several outputs, each picture's name says which it is from.
 
-    Raises UsageError where they cannot be written.
+    Raises OutputLost where they cannot be written.
     """
     stems = {name: stem if len(groups) == 1 else f"{stem}-{name}" for name in groups}
     return tuple(saved for name, files in groups.items() for saved in save_files(files, folder, stems[name], now))
@@ -39,14 +40,20 @@ def save_outputs(groups: Mapping[str, Sequence[File]], folder: Path, stem: str, 
 def save_files(files: Sequence[File], folder: Path, stem: str, now: datetime) -> tuple[Saved, ...]:
     """Write pictures as `<stem>-<date>-<time>-seed<seed>.png`, with `-2`, `-3` ... where that is taken.
 
-    The folder is made if need be; a picture appears whole or not at all. Raises UsageError where it cannot be written.
+    The folder is made if need be; a picture appears whole or not at all. Raises OutputLost where it cannot be written.
     """
     return _save_all([(file, _base(file, stem, now)) for file in files], folder)
 
 
 def save_as(files: Sequence[File], folder: Path, name: str) -> tuple[Saved, ...]:
-    """Write pictures as `<name>.png`, with `-2`, `-3` ... where that is taken; see `save_files`. Raises UsageError."""
+    """Write pictures as `<name>.png`, with `-2`, `-3` ... where that is taken; see `save_files`. Raises OutputLost."""
     return _save_all([(file, name) for file in files], folder)
+
+
+def makes_pictures(bound: Bound) -> bool:
+    """Tell whether a graph has an output that is saved."""
+    nodes = {node.id: node.declaration for node in bound.nodes}
+    return any(nodes[made.node].outputs[made.port].annotation is Files for made in bound.outputs.values())
 
 
 def check_folder(folder: Path) -> None:
@@ -56,7 +63,7 @@ def check_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise UsageError(_unwritable(folder, error), hint="Name another folder with --out.") from error
 
 
 def _save_all(named: Sequence[tuple[File, str]], folder: Path) -> tuple[Saved, ...]:
@@ -64,14 +71,12 @@ def _save_all(named: Sequence[tuple[File, str]], folder: Path) -> tuple[Saved, .
         folder.mkdir(parents=True, exist_ok=True)
         return tuple(Saved(file, _save(file, folder, name)) for file, name in named)
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        hint = "Run it again with another --out; what the cache has kept is not computed again."
+        raise OutputLost(_unwritable(folder, error), hint=hint) from error
 
 
-def _unwritable(folder: Path, error: OSError) -> UsageError:
-    return UsageError(
-        f"the pictures cannot be written to {folder}: {error.strerror or error}",
-        hint="Name another folder with --out.",
-    )
+def _unwritable(folder: Path, error: OSError) -> str:
+    return f"the pictures cannot be written to {folder}: {error.strerror or error}"
 
 
 def base_name(path: Path) -> str:

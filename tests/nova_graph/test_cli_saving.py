@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nodes.values import File
-from nova_graph.cli.exits import UsageError
+from nova_graph.cli.exits import OutputLost, UsageError
 from nova_graph.cli.saving import base_name, check_folder, save_as, save_files, save_outputs
 
 NOW = datetime(2026, 11, 23, 21, 44, 55, tzinfo=UTC)
@@ -96,7 +96,7 @@ def test_odd_stems_stay_in_the_folder(tmp_path: Path, stem: str) -> None:
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match=r"cannot be written to .*file"):
+    with pytest.raises(OutputLost, match=r"cannot be written to .*file"):
         save_files([picture()], tmp_path / "file" / "outputs", "a", NOW)
 
 
