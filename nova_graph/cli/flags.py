@@ -57,6 +57,8 @@ def read_settings(settings: Sequence[str], inputs: Mapping[str, Words]) -> dict[
         known = _known(name, inputs)
         if known is None:
             raise UsageError(f"--set {setting}: the graph has no input {name}{_guess(name, inputs)}")
+        if known in given:
+            raise UsageError(f"--set {setting}: {known} is given twice")
         given[known] = read_value(f"--set {name}", text, inputs[known])
     return given
 
@@ -116,7 +118,7 @@ def _read_one(token: str, rest: deque[str], inputs: Mapping[str, Words]) -> tupl
     if name is not None:
         if equals:
             return name, text
-        return name, "true" if is_switch(inputs[name]) else _next(token, rest)
+        return name, "true" if is_switch(inputs[name]) else _next(token, rest, inputs)
     negated = _known(written.removeprefix("no-"), inputs) if written.startswith(("no-", "no_")) else None
     if negated is not None and is_switch(inputs[negated]) and not equals:
         return negated, "false"
@@ -125,10 +127,20 @@ def _read_one(token: str, rest: deque[str], inputs: Mapping[str, Words]) -> tupl
     raise UsageError(f"the graph has no input for --{written}{_guess(written, inputs)}")
 
 
-def _next(flag: str, rest: deque[str]) -> str:
+def _next(flag: str, rest: deque[str], inputs: Mapping[str, Words]) -> str:
+    """Take the value of a flag; another flag of the graph is none, since a value was forgotten then."""
     if not rest:
         raise UsageError(f"{flag} needs a value")
+    if _is_flag(rest[0], inputs):
+        raise UsageError(f"{flag} needs a value, and {rest[0]} is a flag; write {flag}={rest[0]} if you mean that text")
     return rest.popleft()
+
+
+def _is_flag(token: str, inputs: Mapping[str, Words]) -> bool:
+    written = token.removeprefix("--").partition("=")[0]
+    negated = _known(written.removeprefix("no-"), inputs)
+    is_off = written.startswith("no-") and negated is not None and is_switch(inputs[negated])
+    return token.startswith("--") and (is_off or _known(written, inputs) is not None)
 
 
 def _known(written: str, inputs: Mapping[str, Words]) -> str | None:

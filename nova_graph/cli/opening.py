@@ -13,7 +13,7 @@ from engine.errors import SettingError
 from engine.values import Json
 from engine.words import Words
 from nova_graph.cli.exits import UsageError
-from nova_graph.cli.flags import read_flags, read_settings
+from nova_graph.cli.flags import flag_name, read_flags, read_settings
 
 if TYPE_CHECKING:
     from engine.registry import Registry
@@ -75,14 +75,20 @@ def every_node() -> "Registry":
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder", hint="Name a graph file in it.")
-    if not path.is_file():
-        raise UsageError(f"there is no graph file {path}{_nearest(path)}")
     try:
+        _refuse_all_but_files(path)
         yield
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _refuse_all_but_files(path: Path) -> None:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", hint="Name a graph file in it.")
+    if not path.exists():
+        raise UsageError(f"there is no graph file {path}{_nearest(path)}")
+    if not path.is_file():
+        raise UsageError(f"{path} is no plain file", hint="Save the graph to a file, and name that.")
 
 
 def declared_inputs(graph: "GraphFile") -> dict[str, Words]:
@@ -97,7 +103,10 @@ def given_inputs(graph: "GraphFile", given: Given) -> Mapping[str, Json]:
     if not given.tokens and not given.settings:
         return {}
     inputs = declared_inputs(graph)
-    return {**read_flags(given.tokens, inputs), **read_settings(given.settings, inputs)}
+    flags, settings = read_flags(given.tokens, inputs), read_settings(given.settings, inputs)
+    for name in flags.keys() & settings.keys():
+        raise UsageError(f"{name} is given twice: as {flag_name(name)} and with --set")
+    return {**flags, **settings}
 
 
 def tell(text: str) -> None:

@@ -24,6 +24,9 @@ INPUTS: dict[str, Words] = {
 }
 
 
+FORGOTTEN = "needs a value, and {1} is a flag; write {0}={1} if you mean that text"
+
+
 def flags(*tokens: str) -> dict[str, Json]:
     return read_flags(tokens, INPUTS)
 
@@ -35,6 +38,7 @@ def flags(*tokens: str) -> dict[str, Json]:
         (["--pag_scale=1e-3"], "pag_scale", 0.001),
         (["--prompt", "--not a flag"], "prompt", "--not a flag"),
         (["--prompt="], "prompt", ""),
+        (["--prompt=--no-face"], "prompt", "--no-face"),
         (["--prompt", "a=b, (c:1.2)"], "prompt", "a=b, (c:1.2)"),
         (["--prompt", "7"], "prompt", "7"),
         (["--width", ""], "width", None),
@@ -78,6 +82,8 @@ def test_a_flag_is_read_by_the_type_of_its_input(tokens: list[str], name: str, v
         (["--steps"], "--steps needs a value"),
         (["--step", "3"], "the graph has no input for --step; did you mean --steps?"),
         (["--no-prompt"], "the graph has no input for --no-prompt; did you mean --prompt?"),
+        (["--prompt", "--no-face"], f"--prompt {FORGOTTEN.format('--prompt', '--no-face')}"),
+        (["--prompt", "--steps=3"], f"--prompt {FORGOTTEN.format('--prompt', '--steps=3')}"),
         (["stray"], "'stray' is not expected here; the graph's inputs are given as --name VALUE"),
         (["--steps", "3", "--steps", "4"], "--steps is given twice"),
     ],
@@ -98,6 +104,8 @@ def test_settings_reach_inputs_whose_names_are_options() -> None:
     assert read_settings(["pag_scale=2", "prompt=a=b"], INPUTS) == {"pag_scale": 2.0, "prompt": "a=b"}
     with pytest.raises(UsageError, match="has no input stepz; did you mean --steps"):
         read_settings(["stepz=2"], INPUTS)
+    with pytest.raises(UsageError, match="pag_scale is given twice"):
+        read_settings(["pag_scale=2", "pag-scale=3"], INPUTS)
     with pytest.raises(UsageError, match="write it as name=value"):
         read_settings(["steps"], INPUTS)
 

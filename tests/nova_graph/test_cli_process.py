@@ -158,6 +158,8 @@ def test_check_is_content_with_a_good_graph(command: Command) -> None:
         (["run", "graph.yaml", "--grey", "999"], 2, "--grey must be at most 255, got 999"),
         (["run", "--grey", "9", "graph.yaml"], 2, "--grey is not expected here"),
         (["run", "graph.yaml", "--out", "graph.yaml"], 2, "cannot be written to graph.yaml"),
+        (["run", "graph.yaml", "--set", "grey=1", "--grey", "2"], 2, "grey is given twice: as --grey and with --set"),
+        (["check", "/dev/null"], 2, "/dev/null is no plain file"),
         (["nodes", "Plu"], 2, "there is no node type Plu; did you mean Plus?"),
         (["rerun", "graph.yaml"], 3, "graph.yaml is not a PNG, JPEG or WebP picture"),
         (["rerun", "nowhere.png"], 2, "nowhere.png cannot be read"),
