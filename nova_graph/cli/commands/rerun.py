@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from engine.assets import Found
 from engine.errors import AssetRefused
 from nodes.pictures.compare import mean_difference
-from nodes.pictures.decode import decode_picture
+from nodes.pictures.decode import Decoded, decode_picture
 from nodes.pictures.formats import MAX_BYTES
 from nodes.pictures.record import PictureRecord, read_metadata
 from nova_graph.cli.commands.run import RunOptions, display, draw_and_save, follow
@@ -48,6 +48,7 @@ def print_picture_inputs(given: Given) -> None:
 def verify_picture(given: Given, device: str, unused: Sequence[str] = ()) -> bool:
     """Draw a picture again from nothing and compare the pixels; returns whether they are equal.
 
+    They are where the run gives the pixels that the record names, and the file still shows them.
     `unused` are options that have no meaning here. Raises NovaError.
     """
     path = given.path
@@ -57,21 +58,23 @@ def verify_picture(given: Given, device: str, unused: Sequence[str] = ()) -> boo
         raise UsageError("--verify draws the very same picture: it takes no inputs")
     data = _read(path)
     record = read_metadata(data, path.name)
+    before = decode_picture(data, path.name)
     with open_runtime(device=device, on_disk=False) as runtime:
         plan = _graph(record, path, _with_recorded(runtime, record)).plan_with({})
         with display(None) as show:
             result = follow(plan, Summary(), show)
         differences = list(_differences(record, plan))
     files = result.files
-    if record.index >= len(files):
+    if not 0 <= record.index < len(files):
         raise AssetRefused(f"the record of {path.name} says picture {record.index}, but its graph made {len(files)}")
     again = files[record.index]
-    is_equal = again.pixel_sha256 == record.pixels
-    for line in _verdict(is_equal, record, data, again.data):
+    is_made = again.pixel_sha256 == record.pixels
+    after = decode_picture(again.data)
+    for line in _verdict(is_made, record, before, after):
         sys.stdout.write(f"{line}\n")
     for difference in differences:
         sys.stdout.write(f"  {difference}\n")
-    return is_equal
+    return is_made and before == after
 
 
 def _read(path: Path) -> bytes:
@@ -110,12 +113,16 @@ def _with_recorded(runtime: "Runtime", record: PictureRecord) -> "Runtime":
     return replace(runtime, services=replace(runtime.services, assets=assets))
 
 
-def _verdict(is_equal: bool, record: PictureRecord, before: bytes, after: bytes) -> Iterator[str]:
-    if is_equal:
+def _verdict(is_made: bool, record: PictureRecord, before: Decoded, after: Decoded) -> Iterator[str]:
+    if is_made and before == after:
         yield f"equal: the same pixels, sha256 {record.pixels}"
         return
-    yield f"different: the record says pixels {record.pixels[:16]}..., this run gave others"
-    apart = mean_difference(decode_picture(before).picture, decode_picture(after).picture)
+    if is_made:
+        yield "different: this run gave the pixels that the record names, and the file shows others"
+        yield "  it was changed since it was made, or another version of the encoder compressed it"
+    else:
+        yield f"different: the record says pixels {record.pixels[:16]}..., this run gave others"
+    apart = mean_difference(before.picture, after.picture)
     if apart is not None:
         yield f"  mean difference {apart:.3f} of 255"
 
