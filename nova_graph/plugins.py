@@ -54,7 +54,7 @@ def node_classes(module: ModuleType) -> Iterator[type[Node[Any]]]:
 def _loaded(entry: EntryPoint) -> Iterator[type[Node[Any]]]:
     try:
         thing = entry.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RegistryError(
             f"the nodes of {entry.name} ({entry.value}) cannot be imported: {type(error).__name__}: {error}",
             hint="Update or uninstall that package.",
@@ -89,7 +89,7 @@ def _module(file: Path) -> ModuleType:
         module.__file__ = str(file)
         sys.modules[name] = module
         loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         sys.modules.pop(name, None)
         raise RegistryError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
     return module

@@ -57,6 +57,12 @@ def test_a_file_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
         list(nodes_in_folder(tmp_path))
 
 
+def test_a_file_that_ends_the_program_when_it_is_imported_is_named(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("import sys\nsys.exit(0)\n")
+    with pytest.raises(RegistryError, match=r"script\.py cannot be imported: SystemExit: 0"):
+        list(nodes_in_folder(tmp_path))
+
+
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match="does not exist"):
         list(nodes_in_folder(tmp_path / "nowhere"))

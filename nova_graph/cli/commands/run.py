@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -59,7 +59,10 @@ def draw_and_save(plan: "Plan", out: Path, stem: str, lines: "Lines | None") -> 
 
 
 def follow(plan: "Plan", summary: Summary, show: Show, *, previews: bool = False) -> "Result":
-    """Run a plan, passing its events on; Ctrl-C stops it between steps. Raises AssetError, NodeError, Cancelled."""
+    """Run a plan, passing its events on; Ctrl-C stops it between steps. Raises AssetError, NodeError, Cancelled.
+
+    What nodes print goes to standard error: standard output has nothing but paths, or NDJSON.
+    """
     from nova_graph.api import run
 
     cancel = Cancel()
@@ -72,7 +75,7 @@ def follow(plan: "Plan", summary: Summary, show: Show, *, previews: bool = False
         cancel.set()
         sys.stderr.write("\nStopping after this step; press Ctrl-C again to stop at once.\n")
 
-    with stopping(stop):
+    with stopping(stop), redirect_stdout(sys.stderr):
         return run(plan, on_event=hear, cancel=cancel, previews=previews)
 
 

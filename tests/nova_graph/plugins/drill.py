@@ -1,5 +1,6 @@
 """Node types that need no model: arithmetic, waiting, failing, painting."""
 
+import sys
 import time
 from typing import Annotated
 
@@ -49,6 +50,24 @@ class Break(Node[Number]):
         if self.refuse:
             raise AssetRefused("the weights are no weights", hint="Get others.")
         return Number(value=self.left // 0)
+
+
+class Quit(Node[Number]):
+    """End the whole program, and say that all is well."""
+
+    def run(self, ctx: Context) -> Number:
+        sys.exit(0)
+
+
+class Chatter(Node[Number]):
+    """Print, and warn, a text."""
+
+    text: str
+
+    def run(self, ctx: Context) -> Number:
+        print(self.text)
+        ctx.warn(self.text)
+        return Number(value=1)
 
 
 class Named(Node[Number]):
