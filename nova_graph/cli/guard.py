@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.errors import Cancelled, NovaError
 from nova_graph.cli.exits import FAILED, OK, exit_code
-from nova_graph.cli.printing import Printer, silence
+from nova_graph.cli.printing import Printer, harmless, silence
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -68,4 +68,4 @@ def _print(text: str, *, traceback: bool) -> None:
         import traceback as traces
 
         traces.print_exc(file=sys.stderr)
-    Console(stderr=True, highlight=False).print(Text(text, style="red"), soft_wrap=True)
+    Console(stderr=True, highlight=False).print(Text(harmless(text), style="red"), soft_wrap=True)

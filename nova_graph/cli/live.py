@@ -11,6 +11,7 @@ from rich.text import Text
 from engine.events import AnyEvent, Cached, Done, Failed, Fetching, Finished, Planned, Started, Warned
 from engine.events import Progress as Stepped
 from nova_graph.cli.plain import size
+from nova_graph.cli.printing import harmless
 from nova_graph.cli.summary import told
 
 _MINUTE = 60
@@ -81,7 +82,7 @@ class LiveProgress:
             case Failed():
                 mark, style, text = "✗", "red", "failed"
             case Warned():
-                mark, style, text = "!", "yellow", event.text
+                mark, style, text = "!", "yellow", harmless(event.text)
         if not isinstance(event, Warned):
             self._end(event.node)
         line = Text.assemble((f"{mark} ", style), event.node, (f" {event.type}", "dim"), "  ", (text, style))

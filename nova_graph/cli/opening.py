@@ -14,6 +14,7 @@ from engine.values import Json
 from engine.words import Words
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.flags import flag_name, read_flags, read_settings
+from nova_graph.cli.printing import harmless
 
 if TYPE_CHECKING:
     from engine.registry import Registry
@@ -114,7 +115,7 @@ def tell(text: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    Console(stderr=True, highlight=False).print(Text(f"warning: {text}", style="yellow"), soft_wrap=True)
+    Console(stderr=True, highlight=False).print(Text(f"warning: {harmless(text)}", style="yellow"), soft_wrap=True)
 
 
 def _nearest(path: Path) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from engine.events import AnyEvent, Cached, Done, Failed, Fetching, Finished, Planned, Progress, Started, Warned
+from nova_graph.cli.printing import harmless
 from nova_graph.cli.summary import told
 
 _PARTS = 4
@@ -73,7 +74,7 @@ def _happened(event: Started | Cached | Finished | Failed | Warned) -> str:
         case Failed():
             return "failed"
         case Warned():
-            return f"warns: {event.text}"
+            return f"warns: {harmless(event.text)}"
 
 
 def size(count: int) -> str:

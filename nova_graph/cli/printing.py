@@ -1,11 +1,20 @@
-"""Standard output, also where its reader has gone away or its disk is full."""
+"""Standard output, also where its reader has gone away or its disk is full, and texts of strangers on a terminal."""
 
 import os
+import re
 import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import Final, TextIO
 
 from nova_graph.cli.exits import OutputLost
+
+_STEERING: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys instead of showing it, but for line ends and tabs; the last two turn the direction of text."""
+
+
+def harmless(text: str) -> str:
+    """Return a text that somebody else wrote, with codes such as `<U+001B>` for what would steer a terminal."""
+    return _STEERING.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
 
 
 class Printer:

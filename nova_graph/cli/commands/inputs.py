@@ -19,12 +19,13 @@ def print_inputs_of(graph: "GraphFile") -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from nova_graph.cli.printing import harmless
     from nova_graph.cli.tables import make_table
 
     console = Console(highlight=False)
     if graph.written.description:
-        console.print(Text(graph.written.description, style="bold"))
+        console.print(Text(harmless(graph.written.description), style="bold"))
     table = make_table(f"inputs of {graph.path.name}", "", "")
     for flag, description, limits in flag_rows(declared_inputs(graph)):
-        table.add_row(Text(flag, style="cyan"), Text(description), Text(limits, style="dim"))
+        table.add_row(Text(flag, style="cyan"), Text(harmless(description)), Text(harmless(limits), style="dim"))
     console.print(table)

@@ -16,6 +16,7 @@ from nodes.pictures.record import PictureRecord, read_metadata
 from nova_graph.cli.commands.run import RunOptions, display, draw_and_save, follow
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.opening import Given, every_node, given_inputs, open_runtime
+from nova_graph.cli.printing import harmless
 from nova_graph.cli.recorded import RecordedAssets
 from nova_graph.cli.saving import base_name
 from nova_graph.cli.summary import Summary
@@ -71,9 +72,9 @@ def verify_picture(given: Given, device: str, unused: Sequence[str] = ()) -> boo
     is_made = again.pixel_sha256 == record.pixels
     after = decode_picture(again.data)
     for line in _verdict(is_made, record, before, after):
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"{harmless(line)}\n")
     for difference in differences:
-        sys.stdout.write(f"  {difference}\n")
+        sys.stdout.write(f"  {harmless(difference)}\n")
     return is_made and before == after
 
 
