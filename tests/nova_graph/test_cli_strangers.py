@@ -61,6 +61,17 @@ def test_a_forged_record_does_not_steer_the_terminal(command: Command) -> None:
     assert "\x1b" not in told
 
 
+def test_rerun_says_where_the_weights_are_not_those_of_the_picture(command: Command) -> None:
+    picture = forged(
+        command,
+        graph={"nova": 1, "nodes": {"n": {"type": "Named"}}, "outputs": {"n": "$n.value"}},
+        assets=[{"node": "n", "port": "weights", "kind": "checkpoint", "name": "auto", "sha256": "0" * 64}],
+    )
+    told = command.call("rerun", picture)
+    assert "not what the picture was made with: checkpoint auto: sha256 then 0000000000000000, now " in told.stderr
+    assert told.stdout == "n: 64\n"
+
+
 def forged(command: Command, **changes: object) -> str:
     """Make a picture whose record says what no run said."""
     path = command.call("run", command.write(PAINTING), "--seed", "7").stdout.strip()

@@ -15,7 +15,7 @@ from nodes.pictures.formats import MAX_BYTES
 from nodes.pictures.record import PictureRecord, read_metadata
 from nova_graph.cli.commands.run import RunOptions, display, draw_and_save, follow
 from nova_graph.cli.exits import UsageError
-from nova_graph.cli.opening import Given, every_node, given_inputs, open_runtime
+from nova_graph.cli.opening import Given, every_node, given_inputs, open_runtime, tell
 from nova_graph.cli.printing import harmless
 from nova_graph.cli.recorded import RecordedAssets
 from nova_graph.cli.saving import base_name
@@ -34,6 +34,8 @@ def rerun_picture(given: Given, options: RunOptions, lines: "Lines | None") -> N
     with open_runtime(device=options.device, on_disk=options.use_cache) as runtime:
         graph = _graph(record, given.path, _with_recorded(runtime, record))
         plan = graph.plan_with(given_inputs(graph, given))
+        for difference in _other_assets(record, plan):
+            tell(f"not what the picture was made with: {difference}")
         draw_and_save(plan, options.out, base_name(given.path), lines)
 
 
@@ -135,8 +137,13 @@ def _differences(record: PictureRecord, plan: "Plan") -> Iterator[str]:
     if gone or come:
         yield f"environment then: {', '.join(gone) or '-'}"
         yield f"environment now:  {', '.join(come) or '-'}"
+    yield from _other_assets(record, plan)
+
+
+def _other_assets(record: PictureRecord, plan: "Plan") -> Iterator[str]:
+    """Yield what has another content than the record says, under the name that it has there."""
     for asset in record.assets:
         found = plan.engine_plan.found.get((str(asset.get("node")), str(asset.get("port"))))
-        if isinstance(found, Found) and found.sha256 != asset.get("sha256"):
+        if isinstance(found, Found) and found.asset.name == asset.get("name") and found.sha256 != asset.get("sha256"):
             name = f"{asset.get('kind')} {asset.get('name')}"
             yield f"{name}: sha256 then {str(asset.get('sha256'))[:16]}, now {found.sha256[:16]}"
