@@ -2,9 +2,10 @@
 
 import inspect
 import types
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from typing import Literal as OneOf
 
 from pydantic import TypeAdapter
@@ -214,12 +215,47 @@ def _check_type(place: str, annotation: Any) -> None:
             )
 
 
-def _check_frozen(place: str, cls: Any) -> None:
+def _check_frozen(place: str, cls: Any, within: tuple[Any, ...] = ()) -> None:
+    """Refuse a class of values that can be changed, be it by a field that can, or by one of another such class."""
+    if cls in within:
+        return
     if not _is_frozen(cls):
         raise RegistryError(
             f"{place} has type {type_name(cls)}, which is not a frozen dataclass",
             hint="Values are handed out many times: declare it with @dataclass(frozen=True).",
         )
+    for name, annotation in _field_types(cls).items():
+        for part in _parts(annotation):
+            if part in _CHANGEABLE:
+                raise RegistryError(
+                    f"{place} has type {type_name(cls)}, whose field {name} can be changed: it is a {type_name(part)}",
+                    hint="Values are handed out many times: use a tuple, bytes, or another Value.",
+                )
+            if is_value_type(part):
+                _check_frozen(place, part, (*within, cls))
+
+
+_CHANGEABLE = (list, dict, set, bytearray)
+
+
+def _field_types(cls: type[Any]) -> dict[str, Any]:
+    """Return what the fields hold, as far as it can be told from the module of the class alone."""
+    written = {member.name: member.type for member in fields(cls)}
+    if not any(isinstance(annotation, str) for annotation in written.values()):
+        return written  # looking names up takes fifty times as long as all else that is done here
+    try:
+        hints = get_type_hints(cls)
+    except (NameError, TypeError):
+        return {}
+    return {name: hints[name] for name in written}
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """Yield every class that a type is put together from: `tuple`, `list` and `int` of `tuple[list[int], ...]`."""
+    yield get_origin(annotation) or annotation
+    for argument in get_args(annotation):
+        if isinstance(argument, type) or get_origin(argument) is not None:
+            yield from _parts(argument)
 
 
 def _is_frozen(cls: type[Any]) -> bool:

@@ -20,6 +20,30 @@ class Loose(Value):
     items: list[int] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Bag(Value):
+    """A value that cannot be changed, and what is in it can."""
+
+    name: str
+    items: tuple[list[int], ...] | None = None
+
+
+@dataclass(frozen=True)
+class Chain(Value):
+    """A value that holds others of its kind, and a bag."""
+
+    bag: Bag
+    rest: "Chain | None" = None
+
+
+@dataclass(frozen=True)
+class Tree(Value):
+    """A value that holds others of its kind, and nothing that can be changed."""
+
+    token: Token
+    leaves: tuple["Tree", ...] = ()
+
+
 class Takes(Node[Num]):
     """Take something."""
 
@@ -44,6 +68,7 @@ def registered(annotation: Any) -> Registry:
         tuple[Token, str],
         tuple[tuple[Grade, ...], ...] | None,
         Grade | None,
+        Tree,
     ],
     ids=str,
 )
@@ -75,5 +100,9 @@ def test_outputs_are_held_to_the_same() -> None:
 def test_values_that_can_be_changed_and_any_are_refused() -> None:
     with pytest.raises(RegistryError, match=r"port Takes\.value has type Loose, which is not a frozen dataclass"):
         registered(tuple[Loose, ...])
+    with pytest.raises(RegistryError, match=r"type Bag, whose field items can be changed: it is a list"):
+        registered(Bag)
+    with pytest.raises(RegistryError, match=r"port Takes\.value has type Bag, whose field items"):
+        registered(tuple[Chain, ...])
     with pytest.raises(RegistryError, match=r"port Takes\.value is declared Any"):
         registered(Any)
