@@ -78,7 +78,8 @@ class HashIndex:
         """
         named = _stamp(path)
         if time.time_ns() - named.modified > named.tick:
-            time.sleep(max(0, named.tick - (time.time_ns() - named.changed) + 1) / _SECOND)
+            left = named.tick - (time.time_ns() - named.changed) + 1
+            time.sleep(min(max(0, left), named.tick) / _SECOND)  # the clock of a file server may be hours ahead
             if _stamp(path) == named:
                 self._remember(named, digest)
 

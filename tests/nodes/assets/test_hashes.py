@@ -57,6 +57,19 @@ def test_a_file_hashed_before_it_got_its_name_is_not_read_again(tmp_path: Path) 
     assert index.sha256(path) == sha256(b"two")
 
 
+def test_a_file_server_whose_clock_is_ahead_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(b"one")
+    os.utime(path, ns=(LONG_AGO, LONG_AGO))
+    slept: list[float] = []
+    monkeypatch.setattr(time, "time_ns", lambda: LONG_AGO + 60_000_000_000)
+    monkeypatch.setattr(time, "sleep", slept.append)
+    index = HashIndex(tmp_path / "hashes")
+    index.note(path, sha256(b"another"))
+    assert 0 < sum(slept) <= 2
+    assert blocks_read(index, path) == (sha256(b"one"), 1)
+
+
 def test_a_file_written_just_before_it_got_its_name_is_read_again(tmp_path: Path) -> None:
     index = HashIndex(tmp_path / "hashes")
     path = renamed(tmp_path, written=time.time_ns() + 60_000_000_000)
