@@ -26,7 +26,7 @@ Device = Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda or mps.", s
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the pictures.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print events as NDJSON, one object a line.")]
 Previews = Annotated[bool, typer.Option("--previews", help="With --json: pictures of work in progress, as base64.")]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache folder.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep results in the cache folder.")]
 On = Annotated[str, typer.Option("--on", metavar="PLACE", help="local, or modal: the app that is deployed there.")]
 Sweep = Annotated[
     list[str] | None, typer.Option("--sweep", metavar="NAME=A,B,...", help="With --on modal: a run for each value.")
