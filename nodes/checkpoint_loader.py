@@ -29,7 +29,7 @@ class CheckpointLoader(Node[CheckpointLoaded]):
     node behind it. The cache goes by the content of the file, not by its name.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     checkpoint: Annotated[
         str, AssetPort("checkpoint"), Field(description="auto, nova-nano, a path, or a name in models.lock.")
@@ -58,8 +58,7 @@ class CheckpointLoader(Node[CheckpointLoaded]):
 
     def _training(self, checkpoint: "Checkpoint") -> "tuple[Prediction, bool]":
         """Return what the model predicts and whether its noise has zero terminal SNR."""
-        terminal = checkpoint.zero_terminal_snr
-        return (
-            checkpoint.prediction if self.prediction == "auto" else self.prediction,
-            terminal if self.zero_terminal_snr == "auto" else self.zero_terminal_snr == "yes",
-        )
+        prediction = checkpoint.prediction if self.prediction == "auto" else self.prediction
+        # Where all is noise, a prediction of the noise tells nothing of the picture: the mark alone is a leftover.
+        terminal = checkpoint.zero_terminal_snr and prediction == "v_prediction"
+        return prediction, terminal if self.zero_terminal_snr == "auto" else self.zero_terminal_snr == "yes"

@@ -17,9 +17,16 @@ _LORA = re.compile(
     r"(?:lora_(?:down|up|mid|A|B)|lora(?:_linear_layer)?\.(?:down|up)|hada_w[12]_[ab]|lokr_w[12](?:_[ab])?)"
     r"(?:\.weight)?$"
 )
+_SCALED = re.compile(r"(?:^|\.)(?:scaled_fp8|scale_weight|weight_scale|comfy_quant)$")
+"""What stands beside 8-bit weights that mean something only times a scale, as ComfyUI writes them."""
+
+_EDM = ("edm_mean", "edm_std", "edm_vpred.sigma_max", "edm_vpred.sigma_min")
 CHANNELS, INPAINTING_CHANNELS = 4, 9
 SMALLEST, LARGEST = 64, 4096
 """Edges in pixels that a file may name as its native ones."""
+
+_PREDICTION_KEYS = ("modelspec.prediction_type", "modelspec.predict_key")
+"""The key of the ModelSpec, and the one that ComfyUI writes."""
 
 _FIRST_CONVOLUTION = UNET + "input_blocks.0.0.weight"
 _CLIP_L = TEXT + "text_model.embeddings.position_embedding.weight"
@@ -27,6 +34,7 @@ _CLIP_BIGG = TEXT_2 + "positional_embedding"
 _SD1_CLIP = "cond_stage_model.transformer."
 _SD2_CLIP = "cond_stage_model.model."
 _REFINER_CLIP = "conditioner.embedders.0.model."
+_PICK_VAE = "Choose a .safetensors file of an SDXL VAE, or `none` for the checkpoint's own."
 _PICK = "Choose an SDXL text-to-image checkpoint: one .safetensors file with UNet, both text encoders and VAE."
 
 
@@ -60,11 +68,13 @@ def inspect_checkpoint(path: Path) -> Checkpoint:
 def inspect_vae(path: Path) -> VaeConfig:
     """Read what a VAE file is, bare or inside a checkpoint; raises AssetMissing or AssetRefused."""
     header = read_header(path)
-    if vae_prefix(header) is None:
+    if header.has(_SD1_CLIP) or header.has(_SD2_CLIP):
         raise AssetRefused(
-            f"{header.name} holds no VAE",
-            hint="Choose a .safetensors file of an SDXL VAE, or `none` for the checkpoint's own.",
+            f"{header.name} is a Stable Diffusion 1.x or 2.x checkpoint, whose VAE has other latents than SDXL's",
+            hint=_PICK_VAE,
         )
+    if vae_prefix(header) is None:
+        raise AssetRefused(f"{header.name} holds no VAE", hint=_PICK_VAE)
     return vae_configuration_of(header)
 
 
@@ -94,7 +104,12 @@ def _refuse_others(header: Header) -> None:
             f"{header.name} is the SDXL refiner, which cannot draw on its own",
             hint="Choose the base checkpoint instead.",
         )
-    if "scaled_fp8" in header.tensors or any(name.endswith(".scale_weight") for name in header.tensors):
+    if any(mark in header.tensors for mark in _EDM):
+        raise AssetRefused(
+            f"{header.name} was trained on another scale of noise (EDM) than SDXL, as CosXL and Playground 2.5 were",
+            hint=_PICK,
+        )
+    if any(_SCALED.search(name) for name in header.tensors):
         raise AssetRefused(
             f"{header.name} has scaled 8-bit weights", hint="Choose the half-precision file of the same model."
         )
@@ -140,8 +155,8 @@ def _has_vae(header: Header) -> bool:
 
 
 def _prediction(header: Header, configuration: Configuration) -> Prediction:
-    said = header.metadata.get("modelspec.prediction_type", "").lower()
-    if "v_pred" in header.tensors or said in {"v", "v_prediction", "v-prediction"}:
+    said = [header.metadata.get(key, "").lower() for key in _PREDICTION_KEYS]
+    if "v_pred" in header.tensors or any(word in {"v", "v_prediction", "v-prediction"} for word in said):
         return "v_prediction"
     return configuration.scheduler.prediction_type
 

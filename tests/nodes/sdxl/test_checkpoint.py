@@ -44,6 +44,11 @@ def path(tmp_path: Path) -> Path:
         (names(UNET, "cond_stage_model.model.positional_embedding"), r"Stable Diffusion 2\.x"),
         (names(UNET, "conditioner.embedders.0.model.positional_embedding"), "is the SDXL refiner"),
         (names(UNET, "scaled_fp8"), "scaled 8-bit weights"),
+        (names(UNET, "model.diffusion_model.out.2.scale_weight"), "scaled 8-bit weights"),
+        (names(UNET, "model.diffusion_model.out.2.weight_scale"), "scaled 8-bit weights"),
+        (names(UNET, "model.diffusion_model.out.2.comfy_quant"), "scaled 8-bit weights"),
+        (names(UNET, "edm_mean", "edm_std"), r"another scale of noise \(EDM\)"),
+        (names(UNET, "edm_vpred.sigma_max"), r"another scale of noise \(EDM\)"),
         (names("first_stage_model.encoder.conv_in.weight", "first_stage_model.decoder.conv_in.weight"), "is a VAE"),
         (names("encoder.conv_in.weight", "decoder.conv_in.weight"), "is a VAE"),
         (names("down_blocks.0.resnets.0.norm1.weight"), "holds a UNet alone"),
@@ -90,6 +95,8 @@ def test_an_inpainting_checkpoint_is_refused(path: Path) -> None:
         (("v_pred",), {}, "v_prediction", False),
         (("v_pred", "ztsnr"), {}, "v_prediction", True),
         ((), {"modelspec.prediction_type": "v"}, "v_prediction", False),
+        ((), {"modelspec.predict_key": "v"}, "v_prediction", False),
+        ((), {"modelspec.predict_key": "epsilon"}, "epsilon", False),
         ((), {"modelspec.prediction_type": "v_prediction", "ss_zero_terminal_snr": "True"}, "v_prediction", True),
     ],
 )
@@ -161,6 +168,14 @@ def test_a_broken_configuration_is_refused(text: str, path: Path) -> None:
 def test_a_vae_file_without_a_vae_is_refused(path: Path) -> None:
     write_checkpoint(path, without=("first_stage_model.",))
     with pytest.raises(AssetRefused, match="holds no VAE"):
+        inspect_vae(path)
+
+
+@pytest.mark.parametrize("clip", ["transformer.text_model.embeddings.position_ids", "model.ln_final.weight"])
+def test_an_older_checkpoint_is_no_vae_for_sdxl(clip: str, path: Path) -> None:
+    sides = ("first_stage_model.encoder.conv_in.weight", "first_stage_model.decoder.conv_in.weight")
+    write_safetensors(path, names(UNET, *sides, f"cond_stage_model.{clip}"), {})
+    with pytest.raises(AssetRefused, match=r"Stable Diffusion 1\.x or 2\.x checkpoint, whose VAE"):
         inspect_vae(path)
 
 

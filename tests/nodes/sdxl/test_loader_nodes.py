@@ -68,6 +68,13 @@ def test_the_user_knows_better_than_the_file(
     assert (loaded.model.prediction, loaded.model.zero_terminal_snr) == (prediction, expected)
 
 
+def test_zero_terminal_snr_is_a_leftover_beside_a_prediction_of_noise(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "tiny.safetensors", markers=("ztsnr",))
+    ctx = QuietContext(assets={"checkpoint": found("checkpoint", path)})
+    assert not CheckpointLoader().run(ctx).model.zero_terminal_snr
+    assert CheckpointLoader(prediction="v_prediction").run(ctx).model.zero_terminal_snr
+
+
 def test_a_checkpoint_without_a_vae_needs_another(checkpoint: Path, tmp_path: Path) -> None:
     path = write_checkpoint(tmp_path / "bare.safetensors", without=("first_stage_model.",))
     bundled = CheckpointLoader().run(QuietContext(assets={"checkpoint": found("checkpoint", path)})).vae
