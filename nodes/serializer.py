@@ -20,10 +20,10 @@ class Serializer(Node[Serialized]):
     """Encode pictures as files that say how they were made.
 
     Each file carries the resolved graph (text `nova_graph`, for `nova-graph rerun`) and A1111's generation parameters,
-    which CivitAI reads; local paths and secrets are never in it.
+    which CivitAI reads, LoRAs as `<lora:name:0.8>` behind the prompt; local paths and secrets are never in it.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     writes_provenance: ClassVar[bool] = True
 
     image: Image

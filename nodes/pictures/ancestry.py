@@ -56,6 +56,13 @@ class Ancestry:
         """Return the ids that an input refers to."""
         return list(_targets(node.written.get(port)))
 
+    def along(self, node: Ancestor, port: str) -> Iterator[Ancestor]:
+        """Iterate over the nodes that a value went through, nearest first, as long as their input has the same name."""
+        found = next(self.before(*self.behind(node, port)), None)
+        while found is not None:
+            yield found
+            found = next(self.before(*self.behind(found, port)), None)
+
     def value(self, node: Ancestor, port: str) -> Json:
         """Return what an input is: a literal, a graph input's value, the default; None where it refers to a node."""
         if port not in node.written:

@@ -22,6 +22,12 @@ Defaults = Mapping[str, Mapping[str, Json]]
 AUTOV2 = 10
 """CivitAI finds weights by the first ten hexadecimal digits of their sha256, which it calls AutoV2."""
 
+_SEPARATE = {
+    "ADetailer steps": "ADetailer use separate steps",
+    "ADetailer CFG scale": "ADetailer use separate CFG scale",
+}
+"""Fields that ADetailer minds only where another one says so."""
+
 _DETAILER_FIELDS = {
     "ADetailer dilate erode": "dilate",
     "ADetailer mask blur": "mask_blur",
@@ -44,10 +50,11 @@ def describe_parameters(
         return ""
     encoder = ancestry.nearest("Encoder", *ancestry.behind(sampler, "conditioning"))
     prompt, negative = _prompts(ancestry, encoder)
+    prompt = " ".join(filter(None, (prompt, *_lora_tags(provenance, ancestry, sampler, encoder))))
     lines = [prompt, f"Negative prompt: {negative}"] if negative else [prompt]
     fields: dict[str, Json] = {}
     fields.update(_sampling(ancestry, sampler, size, seed))
-    fields.update(_weights(provenance, ancestry, ends))
+    fields.update(_weights(provenance, ancestry, sampler, ends))
     fields.update(_encoding(ancestry, encoder))
     fields.update(_detailing(provenance, ancestry, encoder, ends))
     fields["Version"] = program
@@ -97,6 +104,7 @@ def _sampling(
         yield "Schedule type", a1111_schedule(cast(ScheduleName, schedule))
     yield "CFG scale", ancestry.value(sampler, "cfg")
     yield "Seed", seed if seed is not None else ancestry.value(sampler, "seed")
+    yield "RNG", "CPU"
     yield "Size", f"{size[0]}x{size[1]}"
     if ancestry.behind(sampler, "latents"):
         yield "Denoising strength", ancestry.value(sampler, "denoise")
@@ -106,20 +114,53 @@ def _sampling(
         yield "PAG Scale", ancestry.value(guidance, "scale")
 
 
-def _weights(provenance: Provenance, ancestry: Ancestry, ends: list[str]) -> Iterator[tuple[str, Json]]:
-    order = {node.id: index for index, node in reversed(list(enumerate(ancestry.before(*ends))))}
+def _weights(
+    provenance: Provenance, ancestry: Ancestry, sampler: Ancestor, ends: list[str]
+) -> Iterator[tuple[str, Json]]:
+    """Name the files: the checkpoint that the sampler draws with, the nearest VAE, and every LoRA."""
+    nearest = list(dict.fromkeys(node.id for node in (*ancestry.along(sampler, "model"), *ancestry.before(*ends))))
+    order = {name: index for index, name in enumerate(nearest)}
     assets = sorted(provenance.assets, key=lambda asset: order.get(str(asset.get("node")), len(order)))
-    for asset in assets:
-        digest, name = str(asset.get("sha256", ""))[:AUTOV2], _file_name(asset)
-        if asset.get("kind") == "checkpoint":
-            yield "Model hash", digest
-            yield "Model", _stem(name)
-        elif asset.get("kind") == "vae" and digest:
-            yield "VAE hash", digest
-            yield "VAE", name
-    loras = [asset for asset in assets if asset.get("kind") == "lora" and asset.get("sha256")]
+    named = [asset for asset in assets if asset.get("sha256")]
+    checkpoint = next((asset for asset in named if asset.get("kind") == "checkpoint"), None)
+    if checkpoint is not None:
+        yield "Model hash", _short_hash(checkpoint)
+        yield "Model", _stem(_file_name(checkpoint))
+    vae = next((asset for asset in named if asset.get("kind") == "vae"), None)
+    if vae is not None:
+        yield "VAE hash", _short_hash(vae)
+        yield "VAE", _file_name(vae)
+    loras = [asset for asset in named if asset.get("kind") == "lora"]
     if loras:
-        yield "Lora hashes", ", ".join(f"{_lora_name(lora)}: {str(lora['sha256'])[:12]}" for lora in loras)
+        yield "Lora hashes", ", ".join(f"{_lora_name(lora)}: {_short_hash(lora)}" for lora in loras)
+
+
+def _lora_tags(
+    provenance: Provenance, ancestry: Ancestry, sampler: Ancestor, encoder: Ancestor | None
+) -> Iterator[str]:
+    """Name the LoRAs of the sampler and its text encoders as A1111 has them in a prompt, the first of a chain first.
+
+    Two strengths are that of the text encoders and that of the UNet.
+    """
+    files = {str(asset.get("node")): asset for asset in provenance.assets if asset.get("kind") == "lora"}
+    on_model = {node.id: node for node in ancestry.along(sampler, "model")}
+    on_text = {} if encoder is None else {node.id: node for node in ancestry.along(encoder, "text_encoders")}
+    for name, node in reversed((on_model | on_text).items()):
+        file = files.get(name)
+        if node.type != "LoRA" or file is None or not file.get("sha256"):
+            continue
+        text = _strength(ancestry, node, "text_strength") if name in on_text else "0"
+        model = _strength(ancestry, node, "model_strength") if name in on_model else "0"
+        yield f"<lora:{_lora_name(file)}:{text if text == model else f'{text}:{model}'}>"
+
+
+def _strength(ancestry: Ancestry, lora: Ancestor, port: str) -> str:
+    value = ancestry.value(lora, port)
+    return _number(value) if isinstance(value, int | float) else "1"
+
+
+def _short_hash(asset: dict[str, Json]) -> str:
+    return str(asset["sha256"])[:AUTOV2]
 
 
 def _file_name(asset: dict[str, Json]) -> str:
@@ -127,7 +168,7 @@ def _file_name(asset: dict[str, Json]) -> str:
 
 
 def _lora_name(asset: dict[str, Json]) -> str:
-    return re.sub(r"[,:\"]", "_", _stem(_file_name(asset)))
+    return re.sub(r"[,:\"<>]", "_", _stem(_file_name(asset)))
 
 
 def _stem(name: str) -> str:
@@ -157,4 +198,7 @@ def _detailing(
         yield "ADetailer prompt", prompt
         yield "ADetailer negative prompt", negative
     for label, port in _DETAILER_FIELDS.items():
-        yield label, ancestry.value(detailer, port)
+        value = ancestry.value(detailer, port)
+        if label in _SEPARATE and value is not None:
+            yield _SEPARATE[label], True
+        yield label, value

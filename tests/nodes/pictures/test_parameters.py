@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,8 @@ def test_the_text_is_what_a1111_writes() -> None:
     assert describe(default_provenance()) == (
         "1girl, solo\n"
         "Negative prompt: lowres\n"
-        "Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 5, Seed: 7, Size: 832x1216, "
+        "Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 5, Seed: 7, RNG: CPU, "
+        "Size: 832x1216, "
         "PAG Active: True, PAG Scale: 3, Model hash: 6ce0161689, Model: nova-nano, Clip skip: 2, "
         "ADetailer model: face_yolov8n.pt, ADetailer confidence: 0.35, "
         'ADetailer prompt: "masterpiece, smile, happy", ADetailer denoising strength: 0.45, '
@@ -44,8 +46,62 @@ def test_a_vae_and_a_lora_of_their_own_are_named_with_their_hashes() -> None:
     fields = parse(describe(replace(base, assets=(*base.assets, *more)))).fields
     assert fields["VAE hash"] == "cdcdcdcdcd"
     assert fields["VAE"] == "sdxl_vae.safetensors"
-    assert fields["Lora hashes"] == "ink_ a_ b: 7c6bad76eb54"
+    assert fields["Lora hashes"] == "ink_ a_ b: 7c6bad76eb"
     assert fields["Model hash"] == CHECKPOINT_SHA[:10]
+
+
+def with_loras(text_encoders: str = "$outer.text_encoders") -> Provenance:
+    """Return a graph of two chained LoRAs, the outer one weaker on text, as the given text encoders have them."""
+    provenance = default_provenance()
+    nodes = cast("dict[str, dict[str, dict[str, Json]]]", provenance.graph["nodes"])
+    for name, below, strengths in (
+        ("inner", "loader", {"model_strength": -0.5, "text_strength": -0.5}),
+        ("outer", "inner", {"model_strength": 0.8, "text_strength": "$inputs.weaker"}),
+    ):
+        ports: dict[str, Json] = {"model": f"${below}.model", "text_encoders": f"${below}.text_encoders"}
+        nodes[name] = {"type": "LoRA", "inputs": {**ports, **strengths}}  # type: ignore[dict-item]
+    nodes["sampler"]["inputs"]["model"] = "$outer.model"
+    nodes["encoder"]["inputs"]["text_encoders"] = text_encoders
+    assets: list[dict[str, Json]] = [
+        {"node": "inner", "port": "lora", "kind": "lora", "name": "loras/ink.safetensors", "sha256": "ef" * 32},
+        {"node": "outer", "port": "lora", "kind": "lora", "name": "a<b>:c", "sha256": LORA_SHA},
+    ]
+    inputs = {**provenance.inputs, "weaker": 0.25}
+    return replace(provenance, inputs=inputs, assets=(*provenance.assets, *assets))
+
+
+def test_loras_stand_behind_the_prompt_as_a1111_has_them() -> None:
+    found = parse(describe(with_loras()))
+    assert found.prompt == "1girl, solo <lora:ink:-0.5> <lora:a_b__c:0.25:0.8>"
+    assert found.negative == "lowres"
+    assert sorted(found.fields["Lora hashes"].split(", ")) == ["a_b__c: 7c6bad76eb", "ink: efefefefef"]
+
+
+def test_a_lora_on_the_model_alone_has_no_strength_on_text() -> None:
+    assert parse(describe(with_loras("$loader.text_encoders"))).prompt == (
+        "1girl, solo <lora:ink:0:-0.5> <lora:a_b__c:0:0.8>"
+    )
+
+
+def test_the_checkpoint_is_the_one_the_sampler_draws_with() -> None:
+    provenance = default_provenance()
+    nodes = cast("dict[str, dict[str, dict[str, Json]]]", provenance.graph["nodes"])
+    nodes["other"] = {"type": "CheckpointLoader", "inputs": {"checkpoint": "other"}}  # type: ignore[dict-item]
+    nodes["draft"] = {"type": "Sampler", "inputs": {"model": "$other.model"}}  # type: ignore[dict-item]
+    nodes["sampler"]["inputs"]["latents"] = "$draft.latents"
+    other: dict[str, Json] = {"node": "other", "port": "checkpoint", "kind": "checkpoint", "name": "o", "sha256": "12"}
+    for assets in ((*provenance.assets, other), (other, *provenance.assets)):
+        fields = parse(describe(replace(provenance, assets=assets))).fields
+        assert (fields["Model"], fields["Model hash"]) == ("nova-nano", CHECKPOINT_SHA[:10])
+
+
+def test_steps_and_cfg_of_faces_are_said_to_be_their_own() -> None:
+    provenance = default_provenance()
+    nodes = cast("dict[str, dict[str, dict[str, Json]]]", provenance.graph["nodes"])
+    nodes["face/detail"]["inputs"] |= {"steps": 12, "cfg": 4.5}
+    fields = parse(describe(provenance)).fields
+    assert (fields["ADetailer use separate steps"], fields["ADetailer steps"]) == ("True", "12")
+    assert (fields["ADetailer use separate CFG scale"], fields["ADetailer CFG scale"]) == ("True", "4.5")
 
 
 def test_denoising_strength_is_told_where_a_picture_was_the_start() -> None:
