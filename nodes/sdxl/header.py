@@ -9,8 +9,8 @@ from pathlib import Path
 
 from engine.errors import AssetMissing, AssetRefused
 
-LARGEST_HEADER = 32 * 1024 * 1024
-"""In bytes; the header of a full-size SDXL checkpoint has about 0.3 MB."""
+LARGEST_HEADER = 64 * 1024 * 1024
+"""In bytes; that of a full-size SDXL checkpoint has about 0.3 MB, but the notes of a long training add up in LoRAs."""
 
 LENGTH = struct.Struct("<Q")
 """The first bytes of a file: how many bytes of JSON follow."""

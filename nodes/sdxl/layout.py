@@ -45,6 +45,7 @@ _OPEN_CLIP_LAYER = {
     "mlp.fc2": "mlp.c_proj",
     "self_attn.out_proj": "attn.out_proj",
 }
+_PROJECTION = "text_projection.weight"
 _BLOCK = re.compile(r"(down_blocks|mid_block|up_blocks)\.(?:(\d+)\.)?([a-z]+)\.(\d+)\.(.+)")
 _CLIP_LAYER = re.compile(r"encoder\.layers\.(\d+)\.(.+)\.(weight|bias)")
 _VAE_LEVEL = re.compile(r"(encoder\.down|decoder\.up)_blocks\.(\d+)\.(resnets|downsamplers|upsamplers)\.(\d+)\.(.+)")
@@ -127,13 +128,19 @@ def text_places(names: Collection[str]) -> dict[str, Place]:
     return {name: Place(f"{TEXT}text_model.{name.removeprefix('text_model.')}") for name in names}
 
 
-def text_2_places(names: Collection[str]) -> dict[str, Place]:
-    """Return the place of each parameter of CLIP-bigG; query, key and value are stacked, the projection transposed."""
-    return {name: _open_clip_place(name.removeprefix("text_model.")) for name in names}
+def text_2_places(names: Collection[str], keys: Collection[str] = ()) -> dict[str, Place]:
+    """Return the place of each parameter of CLIP-bigG; query, key and value are stacked, the projection transposed.
+
+    Of the tensors `keys` in a file, the projection may instead be one that diffusers' script converted, as it was.
+    """
+    places = {name: _open_clip_place(name.removeprefix("text_model.")) for name in names}
+    if _PROJECTION in places and TEXT_2 + _PROJECTION in keys:
+        places[_PROJECTION] = Place(TEXT_2 + _PROJECTION)
+    return places
 
 
 def _open_clip_place(name: str) -> Place:
-    if name == "text_projection.weight":
+    if name == _PROJECTION:
         return Place(TEXT_2 + "text_projection", transposed=True)
     if name in _OPEN_CLIP_ENDS:
         return Place(TEXT_2 + _OPEN_CLIP_ENDS[name])

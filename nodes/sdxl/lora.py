@@ -114,5 +114,10 @@ def layer_names(part: Part, parameter: str, place: Place) -> tuple[str, ...]:
         kohya = dict.fromkeys([f"lora_unet_{flat_original}", f"lora_unet_{flat}"])
         return (*kohya, f"unet.{layer}", f"diffusion_model.{original}")
     layer = "text_model." + layer.removeprefix("text_model.") if layer != "text_projection" else layer
-    kohya_prefix = "lora_te1_" if part == "text_encoder" else "lora_te2_"
-    return (kohya_prefix + layer.replace(".", "_"), f"{part}.{layer}", f"{part}.{layer.removeprefix('text_model.')}")
+    kohyas, comfys = ("lora_te1_", "clip_l") if part == "text_encoder" else ("lora_te2_", "clip_g")
+    return (
+        kohyas + layer.replace(".", "_"),
+        f"{part}.{layer}",
+        f"{part}.{layer.removeprefix('text_model.')}",
+        f"text_encoders.{comfys}.transformer.{layer}",
+    )

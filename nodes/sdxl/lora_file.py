@@ -15,8 +15,8 @@ Part = Literal["unet", "text_encoder", "text_encoder_2"]
 
 PREFIXES: Mapping[Part, tuple[str, ...]] = {
     "unet": ("lora_unet_", "unet.", "diffusion_model."),
-    "text_encoder": ("lora_te1_", "text_encoder."),
-    "text_encoder_2": ("lora_te2_", "text_encoder_2."),
+    "text_encoder": ("lora_te1_", "text_encoder.", "text_encoders.clip_l.transformer."),
+    "text_encoder_2": ("lora_te2_", "text_encoder_2.", "text_encoders.clip_g.transformer."),
 }
 """How layers are named: by kohya's scripts, by diffusers with peft, and by ComfyUI."""
 

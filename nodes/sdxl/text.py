@@ -36,11 +36,11 @@ def load_text_encoders(handle: TextEncoders, loading: Loading) -> LiveTextEncode
     tokenizers = _tokenizers(path.name, configuration)
     first = empty_text_encoder(configuration.text_encoder)
     second = empty_text_encoder_2(configuration.text_encoder_2)
-    parts: tuple[tuple[Part, torch.nn.Module, dict[str, Place]], ...] = (
-        ("text_encoder", first, text_places(first.state_dict().keys())),
-        ("text_encoder_2", second, text_2_places(second.state_dict().keys())),
-    )
     with open_weights(path) as file:
+        parts: tuple[tuple[Part, torch.nn.Module, dict[str, Place]], ...] = (
+            ("text_encoder", first, text_places(first.state_dict().keys())),
+            ("text_encoder_2", second, text_2_places(second.state_dict().keys(), file.keys)),
+        )
         for part, module, places in parts:
             with open_loras(handle.loras, part, places, loading) as loras:
                 fill(module, places, file, device, dtype, loras)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 
 from engine.errors import AssetMissing, AssetRefused
 from nodes.sdxl.header import LARGEST_HEADER, TensorInfo, read_header
@@ -29,6 +30,13 @@ def test_a_good_header_is_read(tmp_path: Path) -> None:
     header = read_header(path)
     assert header.tensors == {"a": TensorInfo("F32", (2, 3))}
     assert header.metadata == {"modelspec.title": "x"}
+
+
+def test_a_header_may_be_long_with_the_notes_of_a_training(tmp_path: Path) -> None:
+    path = tmp_path / "noted.safetensors"
+    path.write_bytes(packed({"__metadata__": {"ss_tag_frequency": "x" * 40_000_000}, "a": ENTRY}))
+    with safe_open(path, "numpy") as library:
+        assert read_header(path).tensors.keys() == set(library.keys())
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,16 @@ def test_the_schedule_is_the_handles(checkpoint: Path) -> None:
     assert velocity["timestep_spacing"] == "trailing"
 
 
+def test_a_projection_that_diffusers_script_converted_is_read_as_it_is(checkpoint: Path, tmp_path: Path) -> None:
+    tensors = load_file(checkpoint)
+    name = "conditioner.embedders.1.model.text_projection"
+    tensors[f"{name}.weight"] = tensors.pop(name).T.contiguous()
+    path = tmp_path / "converted.safetensors"
+    write_safetensors(path, tensors, dict(read_header(checkpoint).metadata))
+    converted = load_text_encoders(TextEncoders(WEIGHTS), loading(path))
+    assert_equal(converted.text_encoder_2, tiny().text.text_encoder_2)
+
+
 def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
     name = "model.diffusion_model.label_emb.0.0.weight"
     path = write_checkpoint(tmp_path / "cut.safetensors", without=(name,))

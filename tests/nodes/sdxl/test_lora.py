@@ -104,6 +104,10 @@ def test_each_naming_reaches_the_same_weights(naming: str, checkpoint: Path, tmp
         ),
         (f"text_encoder.text_model.{Q_PROJ}", f"text_encoder_2.text_model.{Q_PROJ}"),
         (f"text_encoder.{Q_PROJ}", f"text_encoder_2.{Q_PROJ}"),
+        (
+            f"text_encoders.clip_l.transformer.text_model.{Q_PROJ}",
+            f"text_encoders.clip_g.transformer.text_model.{Q_PROJ}",
+        ),
     ],
 )
 def test_text_encoders_are_reached_too(naming: tuple[str, str], checkpoint: Path, tmp_path: Path) -> None:
