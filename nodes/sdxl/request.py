@@ -27,7 +27,8 @@ def seeds_from(seed: int, count: int) -> tuple[int, ...]:
 def steps_to_run(steps: int, denoise: float) -> int:
     """Return how many of the last steps a partial denoise runs: `steps * denoise`, rounded down.
 
-    As in diffusers and A1111; a product that misses a whole number by a rounding error counts as that number.
+    As in diffusers; A1111 runs one step more, and ComfyUI all `steps`, the last of `steps / denoise`. A product that
+    misses a whole number by a rounding error counts as that number.
     Raises NovaError if none are left.
     """
     run = min(steps, int(steps * denoise + ROUNDING))
