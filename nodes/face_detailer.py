@@ -29,6 +29,7 @@ class FaceDetailer(Node[FacesDetailed]):
     Parameters and defaults are those of ADetailer; the default cfg is Sampler's.
     """
 
+    version: ClassVar[int] = 2
     device: ClassVar[bool] = True
 
     image: Annotated[Image, Field(description="Pictures with faces.")]

@@ -30,7 +30,7 @@ class Sampler(Node[Sampled]):
     second pass) all `steps`, the last of `steps / denoise`: for those, write 50 steps here where 20 at 0.4 stood there.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     device: ClassVar[bool] = True
 
     model: Annotated[Model, Field(description="The UNet to ask.")]

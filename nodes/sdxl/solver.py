@@ -29,7 +29,8 @@ class Solver:
     """How a sampler is made from a scheduler of diffusers.
 
     `whole` rounds timesteps to the trained ones. `order` is how many times a step asks the UNet. `scaled` says that
-    latents keep unit variance instead of growing with the noise. `last` replaces the final level 0.
+    latents keep unit variance instead of growing with the noise. `last` replaces the final level 0, and `lowest` any
+    timestep below it.
     """
 
     scheduler: type[Any]
@@ -38,6 +39,7 @@ class Solver:
     order: int = 1
     scaled: bool = False
     last: float = 0.0
+    lowest: int = 0
 
 
 def solver_of(sampler: SamplerName) -> Solver:
@@ -49,7 +51,8 @@ def solver_of(sampler: SamplerName) -> Solver:
     if sampler == "heun":
         return Solver(HeunDiscreteScheduler, order=2)
     if sampler == "lcm":
-        return Solver(LCMScheduler, whole=True, scaled=True)
+        # At timestep 0 it takes latents for a picture without noise: they would keep what the last step is to take out.
+        return Solver(LCMScheduler, whole=True, scaled=True, lowest=1)
     if sampler in ("uni_pc", "uni_pc_bh2"):
         form = "bh1" if sampler == "uni_pc" else "bh2"
         options = (("solver_order", 3), ("solver_type", form))
@@ -66,6 +69,7 @@ def placed_scheduler(
     known = inspect.signature(solver.scheduler.__init__).parameters
     scheduler = solver.scheduler(**{name: value for name, value in options.items() if name in known})
     timesteps = np.rint(levels.timesteps).astype(np.int64) if solver.whole else levels.timesteps.astype(np.float32)
+    timesteps = np.maximum(timesteps, solver.lowest)
     sigmas = levels.sigmas.copy()
     sigmas[-1] = solver.last
     scheduler.num_inference_steps = levels.steps

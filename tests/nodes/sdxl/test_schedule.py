@@ -160,6 +160,20 @@ def test_samplers_that_add_noise_keep_the_distribution(sampler: SamplerName, sch
     assert ours.std().item() == pytest.approx(0.8, abs=0.05)
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_last_step_leaves_no_noise(sampler: SamplerName, schedule: ScheduleName) -> None:
+    for steps in (1, 4, 30):
+        way, generator = course(sampler, schedule, steps), torch.Generator().manual_seed(0)
+        latents = way.pure(torch.randn(1, 4, 16, 16, generator=generator))
+        for call in way.calls:
+            # What a perfect UNet finds that knows one picture, all 0.3, and of the noise no more than the timestep.
+            sigma = float(np.interp(call.timestep.item(), range(len(TRAINED)), TRAINED))
+            epsilon = (way.scaled(latents, call) * math.hypot(sigma, 1) - 0.3) / sigma
+            latents = way.advance(epsilon, call, latents, [generator])
+        assert (latents - 0.3).abs().max().item() < 0.01
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_v_prediction_with_zero_terminal_snr_is_the_same_equation(sampler: SamplerName) -> None:
     ours, exact = walk(course(sampler, "normal", 80, prediction_type="v_prediction", rescale_betas_zero_snr=True))
