@@ -1,5 +1,6 @@
 """From a planned graph to a job that is kept, and to its end if that comes soon."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from nova_graph.http.desk import Ready
@@ -28,8 +29,28 @@ async def handed_in_before(parts: Shared, owner: str, claim: Claim) -> Job | Non
     return job if job is None else _same(job, claim)
 
 
-async def hand_in(parts: Shared, owner: str, ready: Ready, *, claim: Claim = NO_CLAIM, webhook_url: str = "") -> Job:
-    """Have a job accepted; raises Trouble, QueueFull, StoreFull."""
+async def hand_in(
+    parts: Shared, owner: str, ready: Ready, *, wait: float, claim: Claim = NO_CLAIM, webhook_url: str = ""
+) -> Job:
+    """Have a job accepted; return it once it is over, or as it stands after so many seconds.
+
+    Raises Trouble, QueueFull, StoreFull; then there is no job: the place to wait is taken before it is accepted.
+    """
+    waits = wait > 0 and ready.answer is None
+    with parts.limits.open_request(owner) if waits else nullcontext():
+        job = await _accepted(parts, owner, ready, claim, webhook_url)
+        return (await parts.backend.wait(owner, job.id, wait) or job) if waits else job
+
+
+async def waited(parts: Shared, owner: str, job: Job, seconds: float) -> Job:
+    """Return a job once it is over, or as it stands after so many seconds; raises Trouble."""
+    if job.state in OVER or seconds <= 0:
+        return job
+    with parts.limits.open_request(owner):
+        return await parts.backend.wait(owner, job.id, seconds) or job
+
+
+async def _accepted(parts: Shared, owner: str, ready: Ready, claim: Claim, webhook_url: str) -> Job:
     most = parts.settings.jobs
     if ready.answer is None and await parts.backend.unfinished(owner) >= most:
         raise too_many(f"{most:,} jobs of this key are not over yet.", JOBS_AGAIN)
@@ -46,14 +67,6 @@ async def hand_in(parts: Shared, owner: str, ready: Ready, *, claim: Claim = NO_
     job = _same(await parts.backend.submit(new, ready.answer), claim)
     parts.courier.watch(job)
     return job
-
-
-async def waited(parts: Shared, owner: str, job: Job, seconds: float) -> Job:
-    """Return a job once it is over, or as it stands after so many seconds; raises Trouble."""
-    if job.state in OVER or seconds <= 0:
-        return job
-    with parts.limits.open_request(owner):
-        return await parts.backend.wait(owner, job.id, seconds) or job
 
 
 def _same(job: Job, claim: Claim) -> Job:

@@ -53,8 +53,8 @@ async def submit(
     if submission.webhook_url is not None:
         parts.courier.check(owner, submission.webhook_url)
     ready = await parts.desk.do(lambda: parts.desk.plan(owner, submission.given))
-    job = await hand_in(parts, owner, ready, claim=claim, webhook_url=submission.webhook_url or "")
-    return _accepted(parts, await waited(parts, owner, job, wait), plan_view(ready.plan))
+    job = await hand_in(parts, owner, ready, wait=wait, claim=claim, webhook_url=submission.webhook_url or "")
+    return _accepted(parts, job, plan_view(ready.plan))
 
 
 @router.get("/v1/jobs", response_model=JobsView, responses=documented(422))

@@ -10,7 +10,7 @@ from engine.values import Json
 from nodes.values import File
 from nova_graph.http.bodies import JSON, media_type, parse_json, read_bytes, wrong_media_type
 from nova_graph.http.desk import Given
-from nova_graph.http.handing import hand_in, waited
+from nova_graph.http.handing import hand_in
 from nova_graph.http.jobs import PICTURES, picture_response
 from nova_graph.http.library import DEFAULT
 from nova_graph.http.problems import INPUT, JOB, PlacedView, Trouble, documented
@@ -71,8 +71,7 @@ async def predict(request: Request, owner: Owner, parts: Parts) -> Response:
         fields = (await parse_json(data, Fields, parts.desk)).root
     inputs = graph_inputs(fields, face=parts.settings.face)
     ready = await parts.desk.do(lambda: parts.desk.plan(owner, Given(name=DEFAULT, inputs=inputs)))
-    job = await hand_in(parts, owner, ready)
-    job = await waited(parts, owner, job, parts.settings.patience)
+    job = await hand_in(parts, owner, ready, wait=parts.settings.patience)
     if job.state not in OVER:
         return answer(job_view(job, parts.discretion), 202, {"Location": job_url(job), **_headers(job)})
     return await _result(parts, job, as_json=wants_json(request.headers.get("accept", "")))

@@ -96,6 +96,10 @@ def test_too_many_open_requests(keyed: Service, alice: httpx.Client, bob: httpx.
             assert ready.wait(30)
         assert is_problem(alice.get(job["events_url"]), 429)
         assert is_problem(alice.get(job["status_url"], params={"wait": 1}), 429)
+        number = alice.get("/v1/jobs").json()["jobs"][0]["number"]
+        assert is_problem(alice.post("/v1/jobs", json={"graph": adding(1)}, params={"wait": 1}), 429)
+        assert is_problem(alice.post("/predict", json=SMALL), 429)
+        assert alice.get("/v1/jobs").json()["jobs"][0]["number"] == number, "what is refused is not run"
         assert alice.get(job["status_url"]).status_code == 200
         assert bob.get("/v1/jobs").status_code == 200
     finally:
