@@ -1,6 +1,7 @@
 """From a planned graph to a job that is kept, and to its end if that comes soon."""
 
-from contextlib import nullcontext
+import asyncio
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from nova_graph.http.desk import Ready
@@ -32,22 +33,36 @@ async def handed_in_before(parts: Shared, owner: str, claim: Claim) -> Job | Non
 async def hand_in(
     parts: Shared, owner: str, ready: Ready, *, wait: float, claim: Claim = NO_CLAIM, webhook_url: str = ""
 ) -> Job:
-    """Have a job accepted; return it once it is over, or as it stands after so many seconds.
+    """Have a job accepted; return it once it is over, or as `waited` says.
 
     Raises Trouble, QueueFull, StoreFull; then there is no job: the place to wait is taken before it is accepted.
     """
     waits = wait > 0 and ready.answer is None
     with parts.limits.open_request(owner) if waits else nullcontext():
         job = await _accepted(parts, owner, ready, claim, webhook_url)
-        return (await parts.backend.wait(owner, job.id, wait) or job) if waits else job
+        return await _end_of(parts, job, wait) if waits else job
 
 
 async def waited(parts: Shared, owner: str, job: Job, seconds: float) -> Job:
-    """Return a job once it is over, or as it stands after so many seconds; raises Trouble."""
+    """Return a job once it is over, or as it stands after so many seconds, or when the service ends; raises Trouble."""
     if job.state in OVER or seconds <= 0:
         return job
     with parts.limits.open_request(owner):
-        return await parts.backend.wait(owner, job.id, seconds) or job
+        return await _end_of(parts, job, seconds)
+
+
+async def _end_of(parts: Shared, job: Job, seconds: float) -> Job:
+    waiting = asyncio.create_task(parts.backend.wait(job.owner, job.id, seconds))
+    stopping = asyncio.create_task(parts.stopping.wait())
+    try:
+        await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        found = waiting.result() if waiting.done() else await parts.backend.job(job.owner, job.id)
+        return found or job
+    finally:
+        stopping.cancel()
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
 
 
 async def _accepted(parts: Shared, owner: str, ready: Ready, claim: Claim, webhook_url: str) -> Job:

@@ -1,10 +1,14 @@
 """A service that is asked to stop, and what the next one finds."""
 
+import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
+
 from tests.nova_graph.http.pictures import png
-from tests.nova_graph.http.serving import adding, handed_in, one, serving, stop
+from tests.nova_graph.http.serving import Tree, adding, handed_in, one, serving, stop, waiting
 
 
 def test_a_service_stops_in_order_and_the_next_goes_on(tmp_path: Path) -> None:
@@ -36,3 +40,23 @@ def test_a_service_stops_in_order_and_the_next_goes_on(tmp_path: Path) -> None:
         assert client.get(done["status_url"]).json() == {key: done[key] for key in done if key != "plan"}
         assert client.get(running["status_url"], params={"wait": 30}).json()["state"] == "done"
         assert [file["name"] for file in client.get("/v1/files").json()["files"]] == [picture["name"]]
+
+
+def test_who_waits_is_told_how_the_job_stands(tmp_path: Path) -> None:
+    with serving(tmp_path) as service, service.client() as client, ThreadPoolExecutor(2) as threads:
+
+        def ask(path: str, body: Tree) -> httpx.Response:
+            with service.client() as asking:
+                return asking.post(path, json=body)
+
+        client.post("/v1/jobs", json={"graph": waiting()})
+        asked = [threads.submit(ask, "/v1/jobs?wait=60", {"graph": adding(1)}), threads.submit(ask, "/predict", {})]
+        while len(client.get("/v1/jobs").json()["jobs"]) < 3:
+            pass
+        service.process.send_signal(signal.SIGTERM)
+        answers = [each.result() for each in asked]
+        service.process.kill()
+    for answer in answers:
+        assert (answer.status_code, answer.json()["state"]) == (202, "queued"), answer.text
+        assert answer.headers["location"] == answer.json()["status_url"]
+    assert "Traceback" not in service.log
