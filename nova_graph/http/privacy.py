@@ -1,5 +1,6 @@
 """What must not leave the service: secrets, and where things lie on its disk."""
 
+import json
 import logging
 import re
 import sys
@@ -15,15 +16,18 @@ if TYPE_CHECKING:
 _SHORTEST = 6
 """Shorter texts are no secrets: hiding them would only riddle what is said."""
 
+_INSIDE = r"(?:[^\s\"'<>|:;,)\\]|\\u[0-9a-f]{4})"
+"""A character of a path, also as JSON writes it."""
+
 
 class Discretion:
-    """Takes secrets and the server's own folders out of texts."""
+    """Takes secrets and the server's own folders out of texts, JSON included."""
 
     def __init__(self, secrets: Iterable[str], folders: Iterable[Path]) -> None:
-        self._secrets = sorted({text for text in secrets if len(text) >= _SHORTEST}, key=len, reverse=True)
-        roots = sorted({str(folder) for folder in folders if len(folder.parts) > 1}, key=len, reverse=True)
+        self._secrets = _spellings(text for text in secrets if len(text) >= _SHORTEST)
+        roots = _spellings(str(folder) for folder in folders if len(folder.parts) > 1)
         pattern = "|".join(map(re.escape, roots))
-        self._paths = re.compile(rf"(?:{pattern})(?:/[^\s\"'<>|:;,)\\]*)?") if roots else None
+        self._paths = re.compile(rf"(?:{pattern})(?:/{_INSIDE}*)?") if roots else None
 
     def text(self, text: str) -> str:
         """Return a text that anybody may read: of a path only its last part is left."""
@@ -66,6 +70,12 @@ def own_folders(*further: Path) -> tuple[Path, ...]:
     """Return the folders whose names are nobody's business: the program's, the user's, and those given."""
     program = Path(__file__).resolve().parents[2]
     return (*further, program, Path.home(), Path.cwd(), Path(sys.prefix), Path(sys.base_prefix))
+
+
+def _spellings(texts: Iterable[str]) -> list[str]:
+    """Return texts as they are and as they stand in JSON, the longest first."""
+    known = {spelling for text in texts for spelling in (text, json.dumps(text)[1:-1])}
+    return sorted(known, key=len, reverse=True)
 
 
 def _last_part(match: re.Match[str]) -> str:

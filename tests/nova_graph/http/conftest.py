@@ -9,12 +9,13 @@ from tests.nova_graph.http.serving import Service, serving
 
 KEYS = ("key-of-alice-0123456789", "key-of-bob-0123456789abc")
 WEBHOOK_SECRET = "secret-of-webhooks-0123456789"
+HF_TOKEN = 'hf-token-"0123456789\\'
 
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service without keys, as it is after installing."""
-    with serving(tmp_path_factory.mktemp("open"), NOVA_CONNECTIONS_PER_ADDRESS="150") as running:
+    with serving(tmp_path_factory.mktemp("für-alle"), NOVA_CONNECTIONS_PER_ADDRESS="150") as running:
         yield running
         assert running.is_well()
 
@@ -49,7 +50,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "NOVA_WEBHOOK_HTTP": "1",
         "NOVA_CORS_ORIGINS": "https://pages.example",
         "CIVITAI_API_KEY": "civitai-key-0123456789",
-        "HF_TOKEN": "hf-token-0123456789",
+        "HF_TOKEN": HF_TOKEN,
     }
     with serving(tmp_path_factory.mktemp("keyed"), **settings) as running:
         yield running

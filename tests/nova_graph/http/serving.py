@@ -1,5 +1,6 @@
 """A real service in a process of its own, on a free port of this machine."""
 
+import json
 import os
 import signal
 import subprocess
@@ -148,6 +149,12 @@ def handed_in(client: httpx.Client, graph: Tree | str, wait: int = 30, **body: A
     assert answer.status_code == 202, answer.text
     job: Tree = answer.json()
     return job
+
+
+def events_of(client: httpx.Client, job: Tree) -> list[Tree]:
+    """Return the events of a job that is over."""
+    lines = client.get(job["events_url"]).text.splitlines()
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
 
 
 def is_problem(answer: httpx.Response, status: int) -> bool:
