@@ -117,15 +117,26 @@ async def parse_json(data: bytes, model: type[Any_], desk: Desk) -> Any_:
 
     def parse() -> Any_:
         try:
-            return model.model_validate_json(data)
+            read = model.model_validate_json(data)
         except ValidationError as error:
             errors = error.errors(include_url=False, include_context=False, include_input=False)
             if errors[0]["type"] == "json_invalid":
                 wrong = PlacedView(message=errors[0]["msg"])
                 raise Trouble(400, "The body is not JSON.", kind=INPUT, problems=[wrong]) from None
             raise trouble_of_validation(errors) from None
+        json.loads(data, object_pairs_hook=_check_once, parse_int=str, parse_float=str)
+        return read
 
     return parse() if len(data) <= _SHORT else await desk.do(parse)
+
+
+def _check_once(pairs: list[tuple[str, object]]) -> None:
+    """Refuse a JSON object that has a key twice, as graph files are refused for it: the last would win unseen."""
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        wrong = PlacedView(message=f"the key {json.dumps(twice[:80])} stands in an object twice")
+        raise Trouble(422, "The request is not as it must be.", kind=INPUT, problems=[wrong])
 
 
 def wrong_media_type(*known: str) -> Trouble:

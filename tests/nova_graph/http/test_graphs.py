@@ -99,6 +99,8 @@ def test_the_node_types(client: httpx.Client) -> None:
         (b'{"graph": "default", "inputs": []}', "application/json", 422),
         (b'{"graph": "default", "inputs": {"seed": NaN}}', "application/json", 422),
         (b'{"graph": "default", "more": 1}', "application/json", 422),
+        (b'{"graph": "fast", "graph": "default"}', "application/json", 422),
+        (b'{"graph": "default", "inputs": {"steps": 4, "st\\u0065ps": 5}}', "application/json", 422),
         (b'{"graph": "nowhere"}', "application/json", 404),
         (b'{"graph": "default"}', "text/plain", 415),
         (b'{"graph": "default"}', "application/x-www-form-urlencoded", 415),
