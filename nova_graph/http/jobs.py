@@ -112,6 +112,8 @@ async def show_image(
     job = await found_job(parts, owner, job_id)
     if job.state not in OVER:
         raise Trouble(409, "The job is not over yet.", kind=JOB, job=job.id, headers={"Retry-After": "1"})
+    if index < job.pictures:
+        raise Trouble(404, "The picture is not there any more, or damaged.", kind=JOB, job=job.id)
     raise Trouble(404, f"The job has {job.pictures} pictures; they count from 0.", kind=JOB, job=job.id)
 
 

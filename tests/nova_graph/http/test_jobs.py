@@ -1,5 +1,6 @@
 """Jobs from hand-in to pictures."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -46,6 +47,15 @@ def test_the_pictures_of_a_job(client: httpx.Client) -> None:
     assert {answer.headers["x-content-type-options"] for answer in answers} == {"nosniff"}
     assert is_problem(client.get(f"/v1/jobs/{job['id']}/images/2"), 404)
     assert is_problem(client.get(f"/v1/jobs/{job['id']}/images/-1"), 422)
+
+
+def test_a_picture_that_was_damaged_is_not_shown(service: Service, client: httpx.Client) -> None:
+    job = handed_in(client, drawing(size=77))
+    name = hashlib.sha256(client.get(job["images"][0]).content).hexdigest()
+    (service.folder / "state" / "jobs" / "blobs" / name[:2] / name).write_bytes(b"damaged")
+    gone = client.get(job["images"][0])
+    assert is_problem(gone, 404)
+    assert "not there any more, or damaged" in gone.json()["detail"]
 
 
 def test_a_job_that_fails_says_why(client: httpx.Client) -> None:
