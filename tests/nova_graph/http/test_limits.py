@@ -4,7 +4,7 @@ import contextlib
 import select
 import socket
 import threading
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -16,7 +16,7 @@ from nova_graph.http.budget import needs_of
 from nova_graph.http.library import read_library
 from tests.nova_graph.http.conftest import KEYS
 from tests.nova_graph.http.pictures import png
-from tests.nova_graph.http.serving import ROOT, Service, adding, is_problem, serving, waiting
+from tests.nova_graph.http.serving import ROOT, Service, adding, handed_in, is_problem, one, serving, waiting
 
 PNG = {"Content-Type": "image/png"}
 SMALL = {"num_inference_steps": 4, "width": 64, "height": 64}
@@ -123,16 +123,28 @@ def test_too_much_that_is_being_sent_in(service: Service, client: httpx.Client) 
     assert is_problem(answer, 422)
 
 
-def test_too_many_requests(tmp_path: Path) -> None:
-    with serving(tmp_path, NOVA_API_KEYS=" ".join(KEYS), NOVA_RATE_LIMIT="20") as limited:
-        with limited.client(KEYS[0]) as alice:
-            answers = [alice.get("/v1/jobs") for _ in range(21)]
-            assert [answer.status_code for answer in answers] == [200] * 20 + [429]
-            assert is_problem(answers[-1], 429)
-            assert 1 <= int(answers[-1].headers["retry-after"]) <= 120
-            assert alice.get("/health").status_code == 200
-        with limited.client(KEYS[1]) as bob:
-            assert bob.get("/v1/jobs").status_code == 200
+@pytest.fixture(name="limited", scope="module")
+def _limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    settings = {"NOVA_API_KEYS": " ".join(KEYS), "NOVA_RATE_LIMIT": "20", "NOVA_JOB_SECONDS": "1"}
+    with serving(tmp_path_factory.mktemp("limited"), **settings) as running:
+        yield running
+
+
+def test_too_many_requests(limited: Service) -> None:
+    with limited.client(KEYS[0]) as alice:
+        answers = [alice.get("/v1/jobs") for _ in range(21)]
+        assert [answer.status_code for answer in answers] == [200] * 20 + [429]
+        assert is_problem(answers[-1], 429)
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 120
+        assert alice.get("/health").status_code == 200
+    with limited.client(KEYS[1]) as bob:
+        assert bob.get("/v1/jobs").status_code == 200
+
+
+def test_a_job_that_takes_too_long(limited: Service) -> None:
+    with limited.client(KEYS[1]) as bob:
+        job = handed_in(bob, one("Wait", steps=900, pause=0.1))
+    assert (job["state"], job["error"]) == ("failed", "the job took longer than the 1 s it may take")
 
 
 def no_picture(_: str) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from nova_graph.http.predict import graph_inputs, wants_json
+from nova_graph.http.predict import ALIASES, graph_inputs, wants_json
 from nova_graph.http.problems import Trouble
 from tests.nova_graph.http.serving import Service, is_problem, serving
 
@@ -16,7 +16,9 @@ SMALL = {"prompt": "1girl, smile", "num_inference_steps": 2, "width": 64, "heigh
 
 
 def test_one_picture_is_the_body(client: httpx.Client) -> None:
-    answer = client.post("/predict", json={**SMALL, "seed": 7, "pag_scale": 0, "guidance_scale": 4.5})
+    fields = {**SMALL, "negative_prompt": "blurry", "num_outputs": 1, "seed": 7, "pag_scale": 0, "guidance_scale": 4.5}
+    assert set(ALIASES) <= set(fields)
+    answer = client.post("/predict", json=fields)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(answer.content)).size == (64, 64)
@@ -25,8 +27,9 @@ def test_one_picture_is_the_body(client: httpx.Client) -> None:
     assert float(answer.headers["x-cold-start-seconds"]) >= 0
     assert int(answer.headers["x-request-number"]) >= 1
     job = client.get(f"/v1/jobs/{answer.headers['x-job-id']}").json()
-    assert (job["graph"], job["inputs"]["steps"], job["inputs"]["cfg"]) == ("default", 2, 4.5)
-    again = client.post("/predict", json={**SMALL, "seed": 7, "pag_scale": 0, "guidance_scale": 4.5})
+    assert job["graph"] == "default"
+    assert fields.items() <= {**job["inputs"], **{old: job["inputs"][real] for old, real in ALIASES.items()}}.items()
+    again = client.post("/predict", json=fields)
     assert again.content == answer.content
     assert int(again.headers["x-cache-hits"]) > int(answer.headers["x-cache-hits"])
 
