@@ -60,6 +60,16 @@ class SecretsFilter(logging.Filter):
         return True
 
 
+def set_up_logs(secrets: Iterable[str], level: str) -> None:
+    """Log to standard error, without secrets."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(SecretsFilter(secrets))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+
+
 def asset_secrets(settings: Settings) -> tuple[str, ...]:
     """Return the secrets with which checkpoints are fetched."""
     secrets = (settings.checkpoint_url, settings.civitai_key, settings.hf_token)

@@ -1,10 +1,9 @@
 """The application on a socket."""
 
 import asyncio
-import logging
 import socket
 import sys
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
@@ -14,7 +13,6 @@ from fastapi import FastAPI
 
 from engine.errors import SettingError
 from nova_graph.http.connections import BoundedProtocol, Doors
-from nova_graph.http.privacy import SecretsFilter
 
 BACKLOG: Final = 1024
 STOP_SECONDS: Final = 10
@@ -86,13 +84,3 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
     listening.settimeout(0)
     return listening
-
-
-def set_up_logs(secrets: Iterable[str], level: str) -> None:
-    """Log to standard error, without secrets."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    handler.addFilter(SecretsFilter(secrets))
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(level.upper())

@@ -30,6 +30,8 @@ from pathlib import Path
 from engine.errors import NovaError
 from engine.services import Services
 from nodes.assets import read_settings
+from nova_graph.http.privacy import asset_secrets, set_up_logs
+from nova_graph.http.settings import read_http_settings
 from nova_graph.http.uploads import Uploads
 from nova_graph.runtime import Runtime, local_runtime
 from nova_graph.service.inbox import Inbox
@@ -42,7 +44,6 @@ _log = logging.getLogger("nova_graph.worker")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a worker until the service has no more jobs; returns its exit status."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     _die_with_service()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=options.descriptor)
@@ -74,6 +75,7 @@ def _work(connection: socket.socket, runtime: Runtime, services_of: Callable[[st
 
 def _runtime(*, names_only: bool) -> Runtime:
     settings = read_settings(allow_paths=False, folders=()) if names_only else read_settings()
+    set_up_logs((*read_http_settings().secrets, *asset_secrets(settings)), "warning")
     return local_runtime(settings=settings, warn=_log.warning)
 
 

@@ -13,8 +13,8 @@ from nova_graph.http.app import create_app
 from nova_graph.http.auth import check_exposure
 from nova_graph.http.desk import Desk
 from nova_graph.http.library import read_library
-from nova_graph.http.privacy import asset_secrets
-from nova_graph.http.server import Server, listen, make_server, set_up_logs, start_loop
+from nova_graph.http.privacy import asset_secrets, set_up_logs
+from nova_graph.http.server import Server, listen, make_server, start_loop
 from nova_graph.http.settings import HttpSettings, read_http_settings
 from nova_graph.http.uploads import Uploads
 from nova_graph.options import read_options

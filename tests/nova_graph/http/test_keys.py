@@ -103,6 +103,8 @@ def test_no_secret_is_told_or_logged(keyed: Service, alice: httpx.Client) -> Non
     job = handed_in(alice, one("Fail", text=" ".join(secrets)))
     events = " ".join(str(value) for event in events_of(alice, job) for value in event.values())
     told = job["error"] + events + alice.get("/metrics").text
+    assert handed_in(alice, one("Blurt", text=" ".join(secrets)))["state"] == "done"
+    assert "blurted out: ***" in keyed.log
     alice.get("/v1/jobs", params={"api_key": KEYS[0]})
     alice.get(f"/v1/graphs/{KEYS[0]}/schema")
     for secret in secrets:

@@ -1,5 +1,6 @@
 """Nodes that do what jobs may do to a worker, given to it as a folder of a user's own."""
 
+import logging
 import os
 import resource
 import signal
@@ -192,6 +193,18 @@ class Chatter(Node[Num]):
             ctx.warn(f"warning {time_}")
             print("printed", time_)
         return Num(value=self.times)
+
+
+class Blurt(Node[Num]):
+    """Log a text as a warning."""
+
+    pure: ClassVar[bool] = False
+
+    text: str
+
+    def run(self, ctx: Context) -> Num:
+        logging.getLogger("odd").warning("blurted out: %s", self.text)
+        return Num(value=1)
 
 
 class Babble(Node[Num]):
