@@ -167,6 +167,13 @@ def test_an_app_that_is_not_deployed_is_named(deployed: Cloud) -> None:
     assert "modal deploy runtime_modal.py" in done.stderr
 
 
+def test_a_missing_token_is_told_with_the_way_to_one(cloud: Cloud) -> None:
+    nobody = replace(cloud, settings={"MODAL_TOKEN_ID": "", "MODAL_TOKEN_SECRET": ""})
+    done = nobody.nova_graph("run", "graphs/default.yaml", "--on", "modal", *FLAGS, code=1)
+    assert "Modal does not know you: Token missing." in done.stderr
+    assert done.stderr.endswith("Run: modal token new\n")
+
+
 def test_gpus_are_asked_for_in_order_and_settings_reach_the_containers(cloud: Cloud, plane: ControlPlane) -> None:
     names = {"NOVA_MODAL_APP": "choosy", "NOVA_MODAL_SECRET": "none"}
     settings = {**names, "NOVA_MODAL_GPU": "l40s, A100-80GB,H100!", "NOVA_MODAL_SCALEDOWN": "30"}
