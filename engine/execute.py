@@ -233,7 +233,7 @@ class _Execution:
 
     def _fail(self, step: Step, error: BaseException) -> None:
         asked = isinstance(error, Cancelled) and self._is_stopping()
-        if asked or error is self._error or not isinstance(error, Exception):
+        if asked or error is self._error or isinstance(error, KeyboardInterrupt):
             self._stop(error)
             return
         failure = NodeError(step.id, step.type, error, step.node.span)

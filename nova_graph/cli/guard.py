@@ -49,15 +49,6 @@ def reporting(*, traceback: bool, on_error: Callable[[BaseException, int], None]
             _print("Run it again with --traceback, or NOVA_DEBUG=1, to see where.", traceback=False)
         if on_error is not None:
             on_error(error, outcome.code)
-    except BaseException as error:  # noqa: BLE001 - sys.exit(0) in a node would look like a run that ended well
-        outcome.code = FAILED
-        ended = NovaError(
-            f"the program was ended from inside by {type(error).__name__}: {error}",
-            hint="A node, or a library that it uses, did that; --traceback shows which.",
-        )
-        _print(str(ended), traceback=traceback)
-        if on_error is not None:
-            on_error(ended, outcome.code)
 
 
 def _print(text: str, *, traceback: bool) -> None:

@@ -1,6 +1,7 @@
 """The installed command, end to end, with nodes that need no model."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -119,6 +120,24 @@ def test_a_full_disk_is_one_line(command: Command, words: list[str]) -> None:
         )
     assert done.stderr == "the output cannot be written: No space left on device\n"
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize("words", [["nodes", "Paint"], ["plan", "graph.yaml"], ["nodes"], ["schema"]])
+def test_a_reader_that_has_gone_is_no_news(command: Command, words: list[str]) -> None:
+    command.write(PAINTING)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as nobody:
+        done = subprocess.run(
+            [PROGRAM, *words],
+            cwd=command.folder,
+            env=command.environ,
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.stderr, done.returncode) == ("", 1)
 
 
 def test_a_plan_says_why(command: Command) -> None:

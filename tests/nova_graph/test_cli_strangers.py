@@ -25,8 +25,9 @@ def one(node: str) -> str:
 def test_a_node_that_ends_the_program_is_a_failure(command: Command) -> None:
     graph = command.write(one("{type: Quit}"))
     told = command.call("run", graph, code=1)
-    assert "the program was ended from inside by SystemExit: 0\n  A node" in told.stderr
-    *_, done, error = events(command.call("run", graph, "--json", code=1).stdout)
+    assert "n (Quit) failed: SystemExit: 0" in told.stderr
+    *_, failed, done, error = events(command.call("run", graph, "--json", code=1).stdout)
+    assert (failed["event"], failed["node"]) == ("failed", "n")
     assert (done["event"], done["outcome"]) == ("done", "failed")
     assert (error["event"], error["exit"]) == ("error", 1)
     assert "SystemExit: 0" in str(error["error"])
