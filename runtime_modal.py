@@ -224,30 +224,10 @@ def main(  # noqa: PLR0913, PLR0917 - the inputs of the graph, as typed flags
     out: str = "outputs",
 ) -> None:
     """Draw the default graph in the cloud and save the pictures here; what is not given has the graph's default."""
+    inputs: Document = {name: value for name, value in locals().items() if name != "out"}
     from nova_graph.modal.client import ModalRemote
     from nova_graph.modal.entry import draw_default
 
-    inputs: Document = {
-        "prompt": prompt,
-        "negative": negative,
-        "checkpoint": checkpoint,
-        "vae": vae,
-        "width": width,
-        "height": height,
-        "steps": steps,
-        "cfg": cfg,
-        "sampler": sampler,
-        "schedule": schedule,
-        "seed": seed,
-        "count": count,
-        "pag_scale": pag_scale,
-        "rescale": rescale,
-        "weighting": weighting,
-        "clip_skip": clip_skip,
-        "face": face,
-        "face_prompt": face_prompt,
-        "face_denoise": face_denoise,
-    }
     try:
         draw_default(ModalRemote(prepare_all, NovaAnime()), SETTINGS, inputs, Path(out))
     except NovaError as error:
