@@ -6,7 +6,7 @@ from pydantic import Field
 
 from engine.context import Context
 from engine.node import Node, Output
-from nodes.prompts import PromptText, join_prompts
+from nodes.prompts import PromptText, find_foreign, join_prompts
 from nodes.values import Conditioning, TextEncoders
 
 
@@ -52,14 +52,18 @@ class Encoder(Node[Encoded]):
     ] = 2
 
     def run(self, ctx: Context) -> Encoded:
-        """Encode both prompts, each by itself."""
+        """Encode both prompts, each by itself; warns of syntax that is read as plain text."""
         from nodes.sdxl.prompt import encode_conditioning
 
+        prompt = join_prompts(self.prepend, self.prompt)
+        negative = join_prompts(self.negative_prepend, self.negative)
+        for text in find_foreign((prompt, negative), "comfy" if self.weighting == "comfy" else "a1111"):
+            ctx.warn(text)
         with ctx.resident(self.text_encoders) as live:
             conditioning = encode_conditioning(
                 live,
-                join_prompts(self.prepend, self.prompt),
-                join_prompts(self.negative_prepend, self.negative),
+                prompt,
+                negative,
                 weighting=self.weighting,
                 clip_skip=self.clip_skip,
                 check=ctx.check,

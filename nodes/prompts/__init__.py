@@ -1,6 +1,7 @@
 """What people write as a prompt, turned into weighted fragments; no torch, no tokenizer."""
 
 from nodes.prompts.errors import PromptError
+from nodes.prompts.foreign import find_foreign
 from nodes.prompts.fragments import MAX_WEIGHT, Dialect, Fragment, Section
 from nodes.prompts.parser import join_prompts, parse_prompt
 from nodes.prompts.text import MAX_CHARACTERS, PromptText
@@ -13,6 +14,7 @@ __all__ = [
     "PromptError",
     "PromptText",
     "Section",
+    "find_foreign",
     "join_prompts",
     "parse_prompt",
 ]

@@ -93,6 +93,17 @@ def test_the_length_of_a_prompt_is_bounded() -> None:
         Encoder(text_encoders=NANO, prompt="a" * 100_001)
 
 
+def test_each_kind_of_foreign_syntax_is_told_of_once(ctx: QuietContext) -> None:
+    prompt, negative = "1girl, __hair__ AND __eyes__, [smile]", "embedding:bad, embedding:worse, __hands__"
+    encode(ctx, Encoder(text_encoders=NANO, prompt=prompt, negative=negative))
+    assert [text.split(" in the prompt: ")[0] for text in ctx.warnings] == ['"AND"', '"embedding:bad"', '"__hair__"']
+
+
+def test_the_weighting_says_what_is_foreign(ctx: QuietContext) -> None:
+    encode(ctx, Encoder(text_encoders=NANO, prompt="[red:blue:0.5] hair AND hat", weighting="comfy"))
+    assert ctx.warnings == []
+
+
 @pytest.mark.parametrize("clip_skip", [0, 13])
 def test_clip_skip_is_bounded(clip_skip: int) -> None:
     with pytest.raises(ValidationError, match="clip_skip"):
