@@ -12,6 +12,7 @@ from nodes.assets.environment import find_environment
 from nova_graph.api import Plan, run
 from nova_graph.modal.documents import Document, plan_document, with_checkpoint, without_history
 from nova_graph.modal.timing import read_entries, summarize
+from nova_graph.modal.unfit import refuse_unfit
 from nova_graph.modal.volume import Shared
 from nova_graph.modal.wire import PROTOCOL, Message, from_error, from_event, from_outputs, to_error
 from nova_graph.runtime import Runtime, Warn, local_runtime
@@ -93,6 +94,7 @@ class Front:
     def _prepare(self, document: Document) -> Iterator[Message]:
         plan = yield from self._planned(document)
         if plan.engine_plan.to_run:
+            refuse_unfit(plan.engine_plan)
             yield READY
             return
         events: list[AnyEvent] = []

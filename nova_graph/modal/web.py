@@ -16,6 +16,7 @@ from nova_graph.modal.backend import ModalBackend
 from nova_graph.modal.documents import refuse_pending, uploads_folder
 from nova_graph.modal.front import Front
 from nova_graph.modal.gate import Gate
+from nova_graph.modal.unfit import refuse_unfit
 from nova_graph.modal.uploads import VolumeUploads
 from nova_graph.modal.volume import Shared
 
@@ -40,10 +41,11 @@ class VolumeDesk(Desk):
         self._fallback = front.fallback
 
     def plan(self, owner: str, given: Given) -> Ready:
-        """Settle and plan a graph; raises AssetMissing too where a GPU container would, for want of a download."""
+        """Settle and plan a graph; raises AssetError too for files that a GPU container lacks or cannot use."""
         ready = super().plan(owner, given)
         if not self._fallback:
             refuse_pending(ready.plan)
+            refuse_unfit(ready.plan)
         return ready
 
     async def do(self, work: Callable[[], Out]) -> Out:

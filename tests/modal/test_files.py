@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
+import torch
 
+from engine.errors import AssetRefused
 from nodes.assets import read_settings
 from nova_graph.http.desk import Given
 from nova_graph.http.library import read_library
@@ -21,6 +24,7 @@ from tests.modal.cloud import VOLUME
 from tests.modal.control_plane.plane import ControlPlane
 from tests.modal.service import SMALL
 from tests.nova_graph.http.pictures import png
+from tools.single_file import write_safetensors
 
 PNG = {"Content-Type": "image/png"}
 
@@ -35,6 +39,17 @@ def loading(name: str) -> dict[str, Any]:
         "png": {"type": "Serializer", "inputs": {"image": "$load.image"}},
     }
     return {"nova": 1, "nodes": nodes, "outputs": {"file": "$png.file"}}
+
+
+def styled(name: str) -> dict[str, Any]:
+    lora = {"model": "$loader.model", "text_encoders": "$loader.text_encoders", "lora": name}
+    inputs = {"text_encoders": "$style.text_encoders", "prompt": "1girl"}
+    nodes = {
+        "loader": {"type": "CheckpointLoader", "inputs": {"checkpoint": "nova-nano"}},
+        "style": {"type": "LoRA", "inputs": lora},
+        "encoder": {"type": "Encoder", "inputs": inputs},
+    }
+    return {"nova": 1, "nodes": nodes, "outputs": {"conditioning": "$encoder.conditioning"}}
 
 
 def test_a_picture_whose_name_was_told_is_on_the_volume_and_a_warm_container_finds_it(
@@ -59,6 +74,21 @@ def test_a_picture_that_the_volume_does_not_take_gets_no_name(http: httpx.Client
     assert refused.status_code == 507, refused.text
     assert "cannot be kept" in refused.text
     assert http.post("/v1/files", content=png(32, 16), headers=PNG).status_code == 201
+
+
+def test_a_lora_that_is_none_is_refused_before_a_gpu_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "lora").mkdir()
+    write_safetensors(tmp_path / "lora" / "style.safetensors", {"encoder.conv_in.weight": torch.zeros(1)}, {})
+    settings = read_settings({"NOVA_CACHE_DIR": str(tmp_path), "NOVA_DEVICE": "cpu"}, folders=())
+    front = Front(front_runtime(settings, print), unshared())
+    limits = HttpSettings()
+    uploads = VolumeUploads(uploads_folder(settings), commit=nothing)
+    desk = VolumeDesk(Gate(unshared()), front, read_library(limits.library), uploads, limits)
+    try:
+        with pytest.raises(AssetRefused, match=r"style\.lora: style\.safetensors is not a LoRA"):
+            asyncio.run(desk.do(lambda: desk.plan("alice", Given(tree=styled("style")))))
+    finally:
+        desk.close()
 
 
 def test_a_picture_that_came_to_another_web_container_a_moment_ago_is_looked_for(tmp_path: Path) -> None:

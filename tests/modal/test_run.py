@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image as Pillow
 
 from tests.modal.cloud import ARTIST, ROOT, SHELL, Cloud
 from tests.modal.control_plane.plane import ControlPlane
+from tools.single_file import write_safetensors
 
 FLAGS = ("--prompt", "1girl, red hair", "--steps", "2", "--no-face", "--pag-scale", "0")
 FILES = "for-runs"
@@ -127,6 +129,19 @@ def test_without_a_checkpoint_nobody_pays_for_the_embedded_model(cloud: Cloud, p
     assert "CHECKPOINT_URL" in told
     assert "NOVA_ANIME_HF_ID" in told
     assert "Traceback" not in told
+    assert gpu_containers(plane) == before
+
+
+def test_nobody_pays_for_a_file_that_is_no_checkpoint(cloud: Cloud, plane: ControlPlane, tmp_path: Path) -> None:
+    lora = tmp_path / "style.safetensors"
+    write_safetensors(lora, {"lora_unet_conv_in.lora_down.weight": torch.zeros(2, 4)}, {})
+    plane.blobs.contents["style.safetensors"] = lora.read_bytes()
+    plane.secrets.named["with-a-lora"] = {"CHECKPOINT_URL": f"{plane.blobs.address}/blobs/style.safetensors"}
+    settings = {"NOVA_MODAL_SECRET": "with-a-lora", "NOVA_MODAL_VOLUME": "for-loras"}
+    before = gpu_containers(plane)
+    done = replace(cloud, settings=settings).modal("run", SHELL, "--prompt", "1girl", "--steps", "2", code=1)
+    assert "style.safetensors is a LoRA, not a checkpoint" in done.stderr + done.stdout
+    assert "Give it to a LoRA node" in done.stderr + done.stdout
     assert gpu_containers(plane) == before
 
 
