@@ -14,9 +14,24 @@ def main() -> None:
     try:
         from nova_graph.cli.app import app
 
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(CANCELLED)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong outside of a command, such as in printing its help
+        _end_with(error)
+
+
+def _end_with(error: Exception) -> None:
+    """Say what went wrong as commands do, and end."""
+    from nova_graph.cli.guard import reporting
+    from nova_graph.cli.performing import is_debugging
+
+    with reporting(traceback=is_debugging()) as outcome:
+        raise error
+    sys.exit(outcome.code)
 
 
 def _prepare_streams() -> None:

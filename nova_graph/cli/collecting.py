@@ -43,7 +43,8 @@ def collect(
 
     if str(path).startswith("-"):
         perform(misplaced, traceback)
-    return Given(path, tuple(ctx.args), tuple(settings or ()))
+    options = tuple(flag for option in ctx.command.params for flag in option.opts if flag.startswith("--"))
+    return Given(path, tuple(ctx.args), tuple(settings or ()), options)
 
 
 def _print_inputs(given: "Given", is_graph: bool) -> None:

@@ -18,11 +18,12 @@ _QUOTES = " (without the quotes)"
 """What the engine adds for graph files; a command line has no quotes to leave out."""
 
 
-def read_flags(tokens: Sequence[str], inputs: Mapping[str, Words]) -> dict[str, Json]:
+def read_flags(tokens: Sequence[str], inputs: Mapping[str, Words], options: Sequence[str] = ()) -> dict[str, Json]:
     """Return the graph inputs that the command line gives.
 
-    `inputs` are the graph's declarations in JSON Schema words. `--pag-scale 0`, `--pag-scale=0`, `--face` and
-    `--no-face` are understood; an empty value means null where the input may be null.
+    `inputs` are the graph's declarations in JSON Schema words, `options` what else a wrong flag could be meant to be.
+    `--pag-scale 0`, `--pag-scale=0`, `--face` and `--no-face` are understood; an empty value means null where the input
+    may be null.
     Raises UsageError with all that is wrong.
     """
     given: dict[str, Json] = {}
@@ -31,7 +32,7 @@ def read_flags(tokens: Sequence[str], inputs: Mapping[str, Words]) -> dict[str, 
     while rest:
         token = rest.popleft()
         try:
-            name, text = _read_one(token, rest, inputs)
+            name, text = _read_one(token, rest, inputs, options)
             value = read_value(flag_name(name), text, inputs[name])
         except UsageError as error:
             wrong.append(str(error))
@@ -110,7 +111,7 @@ def _list(text: str, words: Words) -> Json:
     return [_converted(part, items) if isinstance(items, dict) else part for part in parts]
 
 
-def _read_one(token: str, rest: deque[str], inputs: Mapping[str, Words]) -> tuple[str, str]:
+def _read_one(token: str, rest: deque[str], inputs: Mapping[str, Words], options: Sequence[str]) -> tuple[str, str]:
     if not token.startswith("--") or len(token) < len("--x"):
         raise UsageError(f"{token!r} is not expected here; the graph's inputs are given as --name VALUE")
     written, equals, text = token[2:].partition("=")
@@ -124,7 +125,7 @@ def _read_one(token: str, rest: deque[str], inputs: Mapping[str, Words]) -> tupl
         return negated, "false"
     if rest and not equals and not rest[0].startswith("--"):
         rest.popleft()
-    raise UsageError(f"the graph has no input for --{written}{_guess(written, inputs)}")
+    raise UsageError(f"the graph has no input for --{written}{_guess(written, inputs, options)}")
 
 
 def _next(flag: str, rest: deque[str], inputs: Mapping[str, Words]) -> str:
@@ -147,9 +148,10 @@ def _known(written: str, inputs: Mapping[str, Words]) -> str | None:
     return next((name for name in (written, written.replace("-", "_")) if name in inputs), None)
 
 
-def _guess(written: str, inputs: Mapping[str, Words]) -> str:
-    flags = [name.replace("_", "-") for name in inputs]
-    close = difflib.get_close_matches(written.removeprefix("no-").replace("_", "-")[:64], flags, n=1)
+def _guess(written: str, inputs: Mapping[str, Words], options: Sequence[str] = ()) -> str:
+    flags = [flag_name(name) for name in inputs]
+    known = [flag.removeprefix("--") for flag in (*flags, *options)]
+    close = difflib.get_close_matches(written.removeprefix("no-").replace("_", "-")[:64], known, n=1)
     if close:
         return f"; did you mean --{close[0]}?"
-    return f"; it has {', '.join('--' + flag for flag in flags)}" if flags else "; it has no inputs at all"
+    return f"; it has {', '.join(flags)}" if flags else "; it has no inputs at all"

@@ -5,9 +5,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.errors import Cancelled, NovaError
-from nova_graph.cli.exits import FAILED, OK, exit_code
+from nova_graph.cli.exits import FAILED, OK, UsageError, exit_code
 from nova_graph.cli.printing import Printer, harmless, silence
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -28,7 +29,8 @@ def reporting(*, traceback: bool, on_error: Callable[[BaseException, int], None]
     """
     outcome = Outcome()
     try:
-        yield outcome
+        with _explained():
+            yield outcome
         Printer(sys.stdout).write("")
     except (NovaError, KeyboardInterrupt) as error:
         outcome.code = exit_code(error)
@@ -49,6 +51,25 @@ def reporting(*, traceback: bool, on_error: Callable[[BaseException, int], None]
             _print("Run it again with --traceback, or NOVA_DEBUG=1, to see where.", traceback=False)
         if on_error is not None:
             on_error(error, outcome.code)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say of a file that is not found that the working directory is not there, where that is why; raises UsageError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if error.filename is not None or _is_somewhere():
+            raise
+        gone = "the working directory is gone: it was deleted or moved"
+        raise UsageError(gone, hint="Change to another one with cd.") from error
+
+
+def _is_somewhere() -> bool:
+    try:
+        return bool(Path.cwd())
+    except FileNotFoundError:
+        return False
 
 
 def _print(text: str, *, traceback: bool) -> None:

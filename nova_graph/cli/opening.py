@@ -30,6 +30,8 @@ class Given:
     path: Path
     tokens: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    """The command's own options, one of which may be misspelt among the flags."""
 
 
 def open_runtime(*, device: str = "", on_disk: bool = True, warn: "Warn | None" = None) -> "Runtime":
@@ -104,7 +106,7 @@ def given_inputs(graph: "GraphFile", given: Given) -> Mapping[str, Json]:
     if not given.tokens and not given.settings:
         return {}
     inputs = declared_inputs(graph)
-    flags, settings = read_flags(given.tokens, inputs), read_settings(given.settings, inputs)
+    flags, settings = read_flags(given.tokens, inputs, given.options), read_settings(given.settings, inputs)
     for name in flags.keys() & settings.keys():
         raise UsageError(f"{name} is given twice: as {flag_name(name)} and with --set")
     return {**flags, **settings}

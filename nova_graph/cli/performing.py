@@ -17,8 +17,14 @@ def perform(action: Callable[[], bool | None], traceback: bool, lines: "Lines | 
     from nova_graph.cli.exits import FAILED
     from nova_graph.cli.guard import reporting
 
-    wanted = traceback or os.environ.get("NOVA_DEBUG", "") not in ("", "0")
-    with reporting(traceback=wanted, on_error=lines.fail if lines is not None else None) as outcome:
+    with reporting(
+        traceback=traceback or is_debugging(), on_error=lines.fail if lines is not None else None
+    ) as outcome:
         if action() is False:
             outcome.code = FAILED
     raise typer.Exit(outcome.code)
+
+
+def is_debugging() -> bool:
+    """Tell whether NOVA_DEBUG asks to show where errors came from."""
+    return os.environ.get("NOVA_DEBUG", "") not in ("", "0")

@@ -105,7 +105,10 @@ def test_rerun_help_lists_the_inputs_of_the_picture(command: Command) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
-@pytest.mark.parametrize("words", [["run", "graph.yaml", "--json"], ["plan", "graph.yaml"], ["nodes"], ["schema"]])
+@pytest.mark.parametrize(
+    "words",
+    [["run", "graph.yaml", "--json"], ["plan", "graph.yaml"], ["nodes"], ["schema"], ["--help"], ["run", "--help"]],
+)
 def test_a_full_disk_is_one_line(command: Command, words: list[str]) -> None:
     command.write(PAINTING)
     with Path("/dev/full").open("w") as full:
@@ -138,6 +141,22 @@ def test_a_reader_that_has_gone_is_no_news(command: Command, words: list[str]) -
             check=False,
         )
     assert (done.stderr, done.returncode) == ("", 1)
+
+
+def test_a_working_directory_that_is_gone_is_told(command: Command) -> None:
+    graph = command.folder / command.write(PAINTING)
+    (command.folder / "gone").mkdir()
+    shell = 'cd gone && rmdir ../gone && exec "$0" check "$1"'
+    done = subprocess.run(
+        ["/bin/sh", "-c", shell, PROGRAM, graph],
+        cwd=command.folder,
+        env=command.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    gone = "the working directory is gone: it was deleted or moved\n  Change to another one with cd.\n"
+    assert (done.stdout, done.stderr, done.returncode) == ("", gone, 2)
 
 
 def test_a_plan_says_why(command: Command) -> None:
@@ -174,6 +193,8 @@ def test_check_is_content_with_a_good_graph(command: Command) -> None:
         (["run", "nowhere.yaml"], 2, "there is no graph file nowhere.yaml"),
         (["run", "grap.yaml"], 2, "did you mean graph.yaml?"),
         (["run", "graph.yaml", "--gray", "1"], 2, "no input for --gray; did you mean --grey?"),
+        (["run", "graph.yaml", "--jsn"], 2, "no input for --jsn; did you mean --json?"),
+        (["plan", "graph.yaml", "--devise=cpu"], 2, "no input for --devise; did you mean --device?"),
         (["run", "graph.yaml", "--grey", "999"], 2, "--grey must be at most 255, got 999"),
         (["run", "--grey", "9", "graph.yaml"], 2, "--grey is not expected here"),
         (["run", "graph.yaml", "--out", "graph.yaml"], 2, "cannot be written to graph.yaml"),

@@ -90,7 +90,7 @@ def _pictures(nodes: Any) -> list[tuple[str, str, str, str | None]]:
 def _known_inputs(given: Given, client: ServiceClient) -> dict[str, Json]:
     """Return the inputs for a graph of the service; files of pictures among them are sent."""
     words = _words(client.schema(str(given.path)))
-    inputs = {**read_flags(given.tokens, words), **read_settings(given.settings, words)}
+    inputs = {**read_flags(given.tokens, words, given.options), **read_settings(given.settings, words)}
     for name, value in inputs.items():
         if isinstance(value, str) and Path(value).suffix.lower() in _PICTURES and Path(value).is_file():
             inputs[name] = _send(Path(value), client)
