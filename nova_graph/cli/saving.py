@@ -34,7 +34,8 @@ def save_outputs(groups: Mapping[str, Sequence[File]], folder: Path, stem: str, 
     Raises OutputLost where they cannot be written.
     """
     stems = {name: stem if len(groups) == 1 else f"{stem}-{name}" for name in groups}
-    return tuple(saved for name, files in groups.items() for saved in save_files(files, folder, stems[name], now))
+    named = [(file, _base(file, stems[name], now)) for name, files in groups.items() for file in files]
+    return _save_all(named, folder)
 
 
 def save_files(files: Sequence[File], folder: Path, stem: str, now: datetime) -> tuple[Saved, ...]:
@@ -67,12 +68,16 @@ def check_folder(folder: Path) -> None:
 
 
 def _save_all(named: Sequence[tuple[File, str]], folder: Path) -> tuple[Saved, ...]:
+    saved: list[Saved] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return tuple(Saved(file, _save(file, folder, name)) for file, name in named)
+        for file, name in named:
+            folder.mkdir(parents=True, exist_ok=True)
+            saved.append(Saved(file, _save(file, folder, name)))
     except OSError as error:
+        before = f"; saved before that: {', '.join(str(each.path) for each in saved)}" if saved else ""
         hint = "Run it again with another --out; what the cache has kept is not computed again."
-        raise OutputLost(_unwritable(folder, error), hint=hint) from error
+        raise OutputLost(_unwritable(folder, error) + before, hint=hint) from error
+    return tuple(saved)
 
 
 def _unwritable(folder: Path, error: OSError) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,6 +99,20 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputLost, match=r"cannot be written to .*file"):
         save_files([picture()], tmp_path / "file" / "outputs", "a", NOW)
+
+
+def test_pictures_that_were_saved_before_one_could_not_be_are_named(tmp_path: Path) -> None:
+    saved = tmp_path / "a-one-20261123-214455-seed7.png"
+    files = {"one": [picture(b"one")], "two": [picture(b"no room" * 100_000)]}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OutputLost, match=f"File too large; saved before that: {re.escape(str(saved))}"):
+            save_outputs(files, tmp_path, "a", NOW)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert names(tmp_path) == [saved.name]
+    assert saved.read_bytes() == b"one"
 
 
 def test_a_folder_is_checked_without_being_made(tmp_path: Path) -> None:
