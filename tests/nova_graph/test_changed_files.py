@@ -89,8 +89,17 @@ def grow(path: Path) -> None:
 
 def repaint_unseen(path: Path) -> None:
     """Put other content of the same size into the same file, and set its time back."""
+    replace_unseen(path, paint(path.with_name("blue.png"), BLUE).read_bytes())
+
+
+def turn_last_byte_unseen(path: Path) -> None:
+    """Change one byte of the same file, and set its time back."""
+    data = path.read_bytes()
+    replace_unseen(path, data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def replace_unseen(path: Path, data: bytes) -> None:
     before = path.stat()
-    data = paint(path.with_name("blue.png"), BLUE).read_bytes()
     with path.open("r+b") as file:
         file.write(data)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -141,7 +150,10 @@ def test_a_file_changed_while_a_node_reads_it_gives_no_result(tmp_path: Path, fr
         assert runtime.services.cache.get(key, Counted) is None
 
 
-def test_weights_changed_after_the_plan_are_not_loaded(tmp_path: Path, fresh: Callable[[], Runtime]) -> None:
+@pytest.mark.parametrize("change", [grow, turn_last_byte_unseen], ids=["grown", "sly"])
+def test_weights_changed_after_the_plan_are_not_loaded(
+    tmp_path: Path, fresh: Callable[[], Runtime], change: Callable[[Path], object]
+) -> None:
     path = Path(shutil.copy(next(NANO.glob("nova*.safetensors")), tmp_path / "own.safetensors"))
     graph = write(tmp_path, ENCODE, path)
     with fresh() as runtime:
@@ -149,7 +161,7 @@ def test_weights_changed_after_the_plan_are_not_loaded(tmp_path: Path, fresh: Ca
     with fresh() as runtime:
         plan = load(graph, runtime=runtime).plan(prompt="1girl, smile")
         assert [step.id for step in plan.engine_plan.to_run] == ["text"]
-        grow(path)
+        change(path)
         with pytest.raises(NodeError, match=r"text \(Encoder\) failed: own\.safetensors was changed") as caught:
             run(plan)
         assert isinstance(caught.value.cause, AssetRefused)
