@@ -50,7 +50,7 @@ class Service:
 def serving(folder: Path, **settings: str) -> Iterator[Service]:
     """Run a service in a folder, with further environment variables."""
     with starting(folder, **settings) as service:
-        _wait_until_ready(service)
+        wait_until_ready(service)
         yield service
 
 
@@ -106,7 +106,8 @@ def stop(process: "subprocess.Popen[str]") -> None:
             process.stdout.close()
 
 
-def _wait_until_ready(service: Service) -> None:
+def wait_until_ready(service: Service) -> None:
+    """Wait until its worker takes jobs."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if httpx.get(f"{service.url}/ready", timeout=5, trust_env=False).status_code == 200:
