@@ -1,9 +1,6 @@
-"""Low-rank adapters, added to weights while they are loaded.
+"""Adapters of some small tensors for each layer, added to weights while they are loaded."""
 
-LoRA: W' = W + strength * alpha / rank * up @ down (Hu et al. 2021, https://arxiv.org/abs/2106.09685).
-"""
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -11,10 +8,32 @@ import torch
 
 from engine.errors import AssetRefused
 from engine.values import Loading
+from nodes.sdxl import lokr, low_rank
+from nodes.sdxl.factors import Shape, Shapes, Tensors
 from nodes.sdxl.layout import UNET, Place
-from nodes.sdxl.lora_file import Layer, LoraFile, Part, inspect_lora
+from nodes.sdxl.lora_file import Kind, Layer, LoraFile, inspect_lora
+from nodes.sdxl.lora_names import Part
 from nodes.sdxl.weights import WeightFile, open_weights
 from nodes.values import Lora
+
+
+@dataclass(frozen=True, slots=True)
+class Technique:
+    """How the tensors of a layer make a difference.
+
+    `fits` tells from their shapes alone whether it has that of a weight, `rank` by what alpha is divided (None where
+    alpha does not count), and `build` returns the difference in as many numbers as the weight has.
+    """
+
+    fits: Callable[[Shapes, Shape], bool]
+    rank: Callable[[Shapes], int | None]
+    build: Callable[[Tensors], torch.Tensor]
+
+
+TECHNIQUES: Mapping[Kind, Technique] = {
+    "LoRA": Technique(low_rank.fits, low_rank.rank, low_rank.build),
+    "LoKr": Technique(lokr.fits, lokr.rank, lokr.build),
+}
 
 
 @dataclass(slots=True)
@@ -37,26 +56,21 @@ class Patch:
         return weight
 
     def _difference(self, name: str, shape: torch.Size) -> torch.Tensor:
+        """Return strength * alpha / rank * the difference; no tensor is read before all shapes are right."""
         layer = self.layers[name]
-        down, up = self.weights.get(layer.down).float(), self.weights.get(layer.up).float()
-        if not _make(up, down, shape):
+        technique = TECHNIQUES[layer.kind]
+        if not technique.fits(layer.shapes, tuple(shape)):
+            told = ", ".join(f"{role} {list(own)}" for role, own in layer.shapes.items() if role != "alpha")
             raise AssetRefused(
-                f"{self.file.name}: {name} has the shapes {list(up.shape)} and {list(down.shape)}, which do not make "
-                f"{list(shape)}",
+                f"{self.file.name}: {name} has the shapes {told}, which do not make {list(shape)}",
                 hint="The LoRA was trained for another model than SDXL, or another size of it.",
             )
-        alpha = float(self.weights.get(layer.alpha).item()) if layer.alpha else None
-        factor = self.file.scales[self.part].factor(name.removeprefix(f"{self.part}."), down.shape[0], alpha)
-        product = up.flatten(1) @ down.flatten(1)
-        return (self.strength * factor) * product.reshape(shape)
-
-
-def _make(up: torch.Tensor, down: torch.Tensor, shape: torch.Size) -> bool:
-    """Tell whether up @ down has as many rows and columns as a weight of that shape."""
-    if not up.numel() or not down.numel() or not up.ndim or not down.ndim:
-        return False
-    rows, columns = up.flatten(1), down.flatten(1)
-    return rows.shape[1] == down.shape[0] and (rows.shape[0], columns.shape[1]) == (shape[0], shape[1:].numel())
+        tensors = {role: self.weights.get(tensor).float() for role, tensor in layer.names.items()}
+        rank = technique.rank(layer.shapes)
+        alpha = float(tensors["alpha"].item()) if "alpha" in tensors else None
+        scale = self.file.scales[self.part]
+        factor = 1.0 if rank is None else scale.factor(name.removeprefix(f"{self.part}."), rank, alpha)
+        return (self.strength * factor) * technique.build(tensors).reshape(shape)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,44 +9,44 @@ from typing import Literal
 
 from engine.errors import AssetRefused
 from nodes.sdxl.header import Header, read_header
+from nodes.sdxl.lora_names import PREFIXES, Part, layer_and_role
 from nodes.sdxl.lora_scale import Scale, read_scale
 
-Part = Literal["unet", "text_encoder", "text_encoder_2"]
+Kind = Literal["LoRA", "LoKr"]
 
-PREFIXES: Mapping[Part, tuple[str, ...]] = {
-    "unet": ("lora_unet_", "unet.", "diffusion_model."),
-    "text_encoder": ("lora_te1_", "text_encoder.", "text_encoders.clip_l.transformer."),
-    "text_encoder_2": ("lora_te2_", "text_encoder_2.", "text_encoders.clip_g.transformer."),
+_WHOLE: Mapping[Kind, tuple[frozenset[str], ...]] = {
+    "LoRA": (frozenset({"lora_down", "lora_up"}),),
+    "LoKr": tuple(
+        first | second
+        for first in (frozenset({"lokr_w1"}), frozenset({"lokr_w1_a", "lokr_w1_b"}))
+        for second in (
+            frozenset({"lokr_w2"}),
+            frozenset({"lokr_w2_a", "lokr_w2_b"}),
+            frozenset({"lokr_t2", "lokr_w2_a", "lokr_w2_b"}),
+        )
+    ),
 }
-"""How layers are named: by kohya's scripts, by diffusers with peft, and by ComfyUI."""
+"""The sets of tensors that make the difference to one weight."""
 
-_ENDS = {
-    "lora_down.weight": "down",
-    "lora_A.weight": "down",
-    "lora.down.weight": "down",
-    "lora_linear_layer.down.weight": "down",
-    "lora_up.weight": "up",
-    "lora_B.weight": "up",
-    "lora.up.weight": "up",
-    "lora_linear_layer.up.weight": "up",
-    "alpha": "alpha",
-}
-_END = re.compile(r"(.+?)\.(" + "|".join(map(re.escape, _ENDS)) + ")")
-_OLD = re.compile(r"(.+?)(?:\.processor)?\.to_(q|k|v|out)_lora\.(down|up)\.weight")
-"""How diffusers named the layers of attention before 2024."""
+_CORES = ("lokr_t2",)
+_BESIDE = {"alpha"}
+"""What may stand beside them."""
 
-_OTHER_KINDS = re.compile(r"hada_w|lokr_w|dora_scale|lora_mid|lora_magnitude|\.diff(_b)?$|\.(oft|boft)_")
+LARGEST_LAYER = 2**27
+"""How many numbers a layer may need in memory, 512 MB in float32; SDXL's largest weight has a tenth of that."""
+
+_OTHER_KINDS = re.compile(r"hada_w|dora_scale|lora_mid|lora_magnitude|\.diff(_b)?$|\.(oft|boft)_")
 _HINT = "Choose a LoRA that was trained for SDXL."
 _NAMED = 3
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Layer:
-    """The names of the tensors that change one layer; `alpha` is empty where the file has none."""
+    """The tensors that change one weight, by what they are of it: their names in the file, and their shapes."""
 
-    down: str = ""
-    up: str = ""
-    alpha: str = ""
+    kind: Kind
+    names: Mapping[str, str]
+    shapes: Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,49 +72,67 @@ def inspect_lora(path: Path) -> LoraFile:
     if other is not None:
         raise AssetRefused(
             f"{header.name} is an adapter of a kind that is not supported: it holds {other[-60:]}",
-            hint="Plain LoRA and LoCon files work; LoHa, LoKr, DoRA and OFT do not.",
+            hint="LoRA, LoCon and LoKr files work; LoHa, DoRA and OFT do not.",
         )
-    if not any(_tensor(name) for name in header.tensors):
-        raise AssetRefused(f"{header.name} is not a LoRA", hint=_HINT)
-    layers = _layers(header)
+    named = _named(header)
+    layers = {name: _layer(header, name, names) for name, names in named.items()}
     _refuse_foreign(header.name, layers)
     return LoraFile(header.name, layers, {part: read_scale(header, part) for part in PREFIXES})
 
 
-def _layers(header: Header) -> dict[str, Layer]:
-    layers: dict[str, Layer] = {}
+def _named(header: Header) -> dict[str, dict[str, str]]:
+    """Return the names of the tensors by layer, and by what they are of it."""
+    layers: dict[str, dict[str, str]] = {}
     unknown = []
     for name in header.tensors:
-        found = _tensor(name)
+        found = layer_and_role(name)
         if found is None:
             unknown.append(name)
         else:
-            setattr(layers.setdefault(found[0], Layer()), found[1], name)
+            layer, role = found
+            first = layers.setdefault(layer, {}).setdefault(role, name)
+            if first != name:
+                raise AssetRefused(
+                    f"{header.name} says {role} of {layer[:100]} twice: {first[-60:]} and {name[-60:]}", hint=_HINT
+                )
+    if not layers:
+        raise AssetRefused(f"{header.name} is not a LoRA", hint=_HINT)
     if unknown:
         raise AssetRefused(
             f"{header.name} holds tensors whose use is not known: {_few(unknown)}",
             hint="Leaving them out would draw something else than was trained; save the LoRA without them.",
         )
-    broken = next((name for name, layer in layers.items() if not (layer.down and layer.up)), None)
-    if broken is not None:
-        raise AssetRefused(f"{header.name} is not whole: {broken[:100]} lacks half of its pair", hint=_HINT)
-    alphas = [layer.alpha for layer in layers.values() if layer.alpha]
-    odd = next((name for name in alphas if prod(header.tensors[name].shape) != 1), None)
-    if odd is not None:
-        raise AssetRefused(f"{header.name} is damaged: {odd[:100]} is not one number", hint=_HINT)
     return layers
 
 
-def _tensor(name: str) -> tuple[str, str] | None:
-    """Return the layer that a tensor belongs to and what it is of it, or None where its name says neither."""
-    if match := _END.fullmatch(name):
-        return match[1], _ENDS[match[2]]
-    if match := _OLD.fullmatch(name):
-        layer, kind, side = match.groups()
-        if layer.startswith("text_encoder"):
-            return f"{layer}.{kind}_proj", side
-        return f"{layer}.to_{kind}" + (".0" if kind == "out" else ""), side
-    return None
+def _layer(header: Header, name: str, names: Mapping[str, str]) -> Layer:
+    """Return a layer; raises AssetRefused where its tensors do not go together, or are too large."""
+    roles = names.keys() - _BESIDE
+    kind = next((kind for kind, wholes in _WHOLE.items() if roles in wholes), None)
+    if kind is None:
+        held = f"{name[:100]} holds {', '.join(sorted(names))}"
+        if any(roles < whole for wholes in _WHOLE.values() for whole in wholes):
+            raise AssetRefused(f"{header.name} is not whole: {held} and nothing else", hint=_HINT)
+        raise AssetRefused(f"{header.name} mixes adapters: {held}, which do not go together", hint=_HINT)
+    shapes = {role: header.tensors[tensor].shape for role, tensor in names.items()}
+    if prod(shapes.get("alpha", ())) != 1:
+        raise AssetRefused(f"{header.name} is damaged: {names['alpha'][:100]} is not one number", hint=_HINT)
+    numbers = _numbers(shapes)
+    if numbers > LARGEST_LAYER:
+        raise AssetRefused(
+            f"{header.name} is too large: {name[:100]} needs {numbers:,} numbers in memory, and at most "
+            f"{LARGEST_LAYER:,} are allowed",
+            hint="No layer of SDXL needs so many.",
+        )
+    return Layer(kind, names, shapes)
+
+
+def _numbers(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Return how many numbers are in memory at once while a difference is made, but for the difference itself.
+
+    A core is multiplied with one factor before the other: then that factor is as large as it is, times the kernel.
+    """
+    return sum(map(prod, shapes.values())) * max(prod(shapes.get(core, ())[2:]) for core in _CORES)
 
 
 def _refuse_foreign(file: str, layers: Mapping[str, Layer]) -> None:

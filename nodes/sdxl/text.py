@@ -12,7 +12,7 @@ from nodes.sdxl.devices import device_of, dtype_of
 from nodes.sdxl.header import read_header
 from nodes.sdxl.layout import Place, text_2_places, text_places
 from nodes.sdxl.lora import open_loras
-from nodes.sdxl.lora_file import Part
+from nodes.sdxl.lora_names import Part
 from nodes.sdxl.tokenizer import make_tokenizers
 from nodes.sdxl.weights import empty, fill, open_weights
 from nodes.values import TextEncoders

@@ -13,15 +13,11 @@ from nodes.lora import LoRA
 from nodes.sdxl.lora_file import inspect_lora
 from nodes.sdxl.model import load_model
 from nodes.sdxl.text import load_text_encoders
-from nodes.values import Lora, Model, TextEncoders, Weights
-from tests.nodes.sdxl.loading import WEIGHTS, FileLoading, loading
+from nodes.values import Lora, Model, TextEncoders
+from tests.nodes.sdxl.adapters import CONVOLUTION, LORA, SIZE, TO_Q, model, on, random, write
+from tests.nodes.sdxl.loading import WEIGHTS
 from tests.tiny import tiny, write_checkpoint
-from tools.single_file import write_safetensors
 
-LORA = Weights("1" * 64, "style.safetensors")
-SIZE = (128, 128)
-TO_Q = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
-CONVOLUTION = "down_blocks.0.resnets.0.conv1"
 Q_PROJ = "encoder.layers.0.self_attn.q_proj"
 
 UNET_NAMES = {
@@ -53,25 +49,6 @@ def one_thread() -> None:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny.safetensors")
-
-
-def random(*shape: int) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
-
-
-def write(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> Path:
-    write_safetensors(path, tensors, metadata or {})
-    return path
-
-
-def on(checkpoint: Path, lora: Path) -> FileLoading:
-    where = loading(checkpoint)
-    where.files[LORA.sha256] = lora
-    return where
-
-
-def model(model_strength: float = 1.0) -> Model:
-    return Model(WEIGHTS, SIZE, loras=(Lora(LORA, model_strength, 1.0),))
 
 
 @pytest.mark.parametrize("naming", UNET_NAMES)
@@ -201,7 +178,8 @@ def test_other_shapes_are_refused(down: tuple[int, ...], up: tuple[int, ...], ch
         (["model.diffusion_model.input_blocks.0.0.weight"], "is not a LoRA"),
         (["lora_unet_x.hada_w1_a"], "a kind that is not supported"),
         (["lora_unet_x.lora_down.weight", "lora_unet_x.lora_up.weight", "lora_unet_x.dora_scale"], "not supported"),
-        (["lora_unet_x.lora_down.weight"], "lacks half of its pair"),
+        (["lora_unet_x.lora_down.weight"], "not whole: lora_unet_x holds lora_down and nothing else"),
+        (["lora_unet_x.lora_down.weight", "lora_unet_x.lora_A.weight"], "says lora_down of lora_unet_x twice"),
         (["lora_te_x.lora_down.weight", "lora_te_x.lora_up.weight"], "changes no layer of an SDXL model"),
         (
             [f"lora_{part}_x.lora_{end}.weight" for part in ("unet", "te3") for end in ("down", "up")],
