@@ -8,7 +8,7 @@ import torch
 
 from engine.errors import AssetRefused
 from engine.values import Loading
-from nodes.sdxl import lokr, low_rank
+from nodes.sdxl import loha, lokr, low_rank
 from nodes.sdxl.factors import Shape, Shapes, Tensors
 from nodes.sdxl.layout import UNET, Place
 from nodes.sdxl.lora_file import Kind, Layer, LoraFile, inspect_lora
@@ -33,6 +33,7 @@ class Technique:
 TECHNIQUES: Mapping[Kind, Technique] = {
     "LoRA": Technique(low_rank.fits, low_rank.rank, low_rank.build),
     "LoKr": Technique(lokr.fits, lokr.rank, lokr.build),
+    "LoHa": Technique(loha.fits, loha.rank, loha.build),
 }
 
 

@@ -12,8 +12,9 @@ from nodes.sdxl.header import Header, read_header
 from nodes.sdxl.lora_names import PREFIXES, Part, layer_and_role
 from nodes.sdxl.lora_scale import Scale, read_scale
 
-Kind = Literal["LoRA", "LoKr"]
+Kind = Literal["LoRA", "LoKr", "LoHa"]
 
+_HADA = frozenset({"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"})
 _WHOLE: Mapping[Kind, tuple[frozenset[str], ...]] = {
     "LoRA": (frozenset({"lora_down", "lora_up"}),),
     "LoKr": tuple(
@@ -25,17 +26,18 @@ _WHOLE: Mapping[Kind, tuple[frozenset[str], ...]] = {
             frozenset({"lokr_t2", "lokr_w2_a", "lokr_w2_b"}),
         )
     ),
+    "LoHa": (_HADA, _HADA | {"hada_t1", "hada_t2"}),
 }
 """The sets of tensors that make the difference to one weight."""
 
-_CORES = ("lokr_t2",)
+_CORES = ("lokr_t2", "hada_t1", "hada_t2")
 _BESIDE = {"alpha"}
 """What may stand beside them."""
 
 LARGEST_LAYER = 2**27
 """How many numbers a layer may need in memory, 512 MB in float32; SDXL's largest weight has a tenth of that."""
 
-_OTHER_KINDS = re.compile(r"hada_w|dora_scale|lora_mid|lora_magnitude|\.diff(_b)?$|\.(oft|boft)_")
+_OTHER_KINDS = re.compile(r"dora_scale|lora_mid|lora_magnitude|\.diff(_b)?$|\.(oft|boft)_")
 _HINT = "Choose a LoRA that was trained for SDXL."
 _NAMED = 3
 
@@ -72,7 +74,7 @@ def inspect_lora(path: Path) -> LoraFile:
     if other is not None:
         raise AssetRefused(
             f"{header.name} is an adapter of a kind that is not supported: it holds {other[-60:]}",
-            hint="LoRA, LoCon and LoKr files work; LoHa, DoRA and OFT do not.",
+            hint="LoRA, LoCon, LoKr and LoHa files work; DoRA and OFT do not.",
         )
     named = _named(header)
     layers = {name: _layer(header, name, names) for name, names in named.items()}

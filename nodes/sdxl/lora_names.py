@@ -14,6 +14,7 @@ PREFIXES: Mapping[Part, tuple[str, ...]] = {
 """How layers are named: by kohya's scripts, by diffusers with peft, and by ComfyUI."""
 
 _LOKR = ("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2")
+_LOHA = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2")
 _ENDS = {
     "lora_down.weight": "lora_down",
     "lora_A.weight": "lora_down",
@@ -24,7 +25,7 @@ _ENDS = {
     "lora.up.weight": "lora_up",
     "lora_linear_layer.up.weight": "lora_up",
     "alpha": "alpha",
-    **{role: role for role in _LOKR},
+    **{role: role for role in (*_LOKR, *_LOHA)},
 }
 _END = re.compile(r"(.+?)\.(" + "|".join(map(re.escape, _ENDS)) + ")")
 _OLD = re.compile(r"(.+?)(?:\.processor)?\.to_(q|k|v|out)_lora\.(down|up)\.weight")
