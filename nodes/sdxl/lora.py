@@ -8,10 +8,10 @@ import torch
 
 from engine.errors import AssetRefused
 from engine.values import Loading
-from nodes.sdxl import loha, lokr, low_rank
+from nodes.sdxl import dora, loha, lokr, low_rank
 from nodes.sdxl.factors import Shape, Shapes, Tensors
 from nodes.sdxl.layout import UNET, Place
-from nodes.sdxl.lora_file import Kind, Layer, LoraFile, inspect_lora
+from nodes.sdxl.lora_file import BESIDE, Kind, Layer, LoraFile, inspect_lora
 from nodes.sdxl.lora_names import Part
 from nodes.sdxl.weights import WeightFile, open_weights
 from nodes.values import Lora
@@ -53,25 +53,39 @@ class Patch:
         for name in names:
             if name in self.layers:
                 self.used.add(name)
-                weight = weight.float() + self._difference(name, weight.shape)
+                weight = self._changed(name, weight.float())
         return weight
 
-    def _difference(self, name: str, shape: torch.Size) -> torch.Tensor:
-        """Return strength * alpha / rank * the difference; no tensor is read before all shapes are right."""
+    def _changed(self, name: str, weight: torch.Tensor) -> torch.Tensor:
+        """Return weight + strength * what the layer makes of it; no tensor is read before all shapes are right."""
         layer = self.layers[name]
         technique = TECHNIQUES[layer.kind]
-        if not technique.fits(layer.shapes, tuple(shape)):
-            told = ", ".join(f"{role} {list(own)}" for role, own in layer.shapes.items() if role != "alpha")
-            raise AssetRefused(
-                f"{self.file.name}: {name} has the shapes {told}, which do not make {list(shape)}",
-                hint="The LoRA was trained for another model than SDXL, or another size of it.",
-            )
+        self._refuse_others(name, layer, tuple(weight.shape))
         tensors = {role: self.weights.get(tensor).float() for role, tensor in layer.names.items()}
         rank = technique.rank(layer.shapes)
         alpha = float(tensors["alpha"].item()) if "alpha" in tensors else None
         scale = self.file.scales[self.part]
         factor = 1.0 if rank is None else scale.factor(name.removeprefix(f"{self.part}."), rank, alpha)
-        return (self.strength * factor) * technique.build(tensors).reshape(shape)
+        difference = technique.build(tensors).reshape(weight.shape)
+        if "dora_scale" not in tensors:
+            return weight + (self.strength * factor) * difference
+        trained = dora.with_magnitude(weight + factor * difference, tensors["dora_scale"])
+        return weight + self.strength * (trained - weight)
+
+    def _refuse_others(self, name: str, layer: Layer, shape: Shape) -> None:
+        """Raise AssetRefused where a layer does not make a weight of that shape."""
+        told = None
+        if not TECHNIQUES[layer.kind].fits(layer.shapes, shape):
+            main = (f"{role} {list(own)}" for role, own in layer.shapes.items() if role not in BESIDE)
+            told = f"the shapes {', '.join(main)}, which do not make {list(shape)}"
+        elif "dora_scale" in layer.shapes and not dora.fits(layer.shapes["dora_scale"], shape):
+            magnitude = list(layer.shapes["dora_scale"])
+            told = f"dora_scale {magnitude}, which is not for the outputs or inputs of {list(shape)}"
+        if told is not None:
+            raise AssetRefused(
+                f"{self.file.name}: {name} has {told}",
+                hint="The LoRA was trained for another model than SDXL, or another size of it.",
+            )
 
 
 @dataclass(frozen=True, slots=True)

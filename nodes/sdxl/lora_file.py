@@ -31,13 +31,13 @@ _WHOLE: Mapping[Kind, tuple[frozenset[str], ...]] = {
 """The sets of tensors that make the difference to one weight."""
 
 _CORES = ("lokr_t2", "hada_t1", "hada_t2")
-_BESIDE = {"alpha"}
+BESIDE = {"alpha", "dora_scale"}
 """What may stand beside them."""
 
 LARGEST_LAYER = 2**27
 """How many numbers a layer may need in memory, 512 MB in float32; SDXL's largest weight has a tenth of that."""
 
-_OTHER_KINDS = re.compile(r"dora_scale|lora_mid|lora_magnitude|\.diff(_b)?$|\.(oft|boft)_")
+_OTHER_KINDS = re.compile(r"lora_mid|lora_magnitude|\.diff(_b)?$|\.(oft|boft)_")
 _HINT = "Choose a LoRA that was trained for SDXL."
 _NAMED = 3
 
@@ -74,7 +74,7 @@ def inspect_lora(path: Path) -> LoraFile:
     if other is not None:
         raise AssetRefused(
             f"{header.name} is an adapter of a kind that is not supported: it holds {other[-60:]}",
-            hint="LoRA, LoCon, LoKr and LoHa files work; DoRA and OFT do not.",
+            hint="LoRA, LoCon, LoKr, LoHa and DoRA files work; OFT does not.",
         )
     named = _named(header)
     layers = {name: _layer(header, name, names) for name, names in named.items()}
@@ -109,7 +109,7 @@ def _named(header: Header) -> dict[str, dict[str, str]]:
 
 def _layer(header: Header, name: str, names: Mapping[str, str]) -> Layer:
     """Return a layer; raises AssetRefused where its tensors do not go together, or are too large."""
-    roles = names.keys() - _BESIDE
+    roles = names.keys() - BESIDE
     kind = next((kind for kind, wholes in _WHOLE.items() if roles in wholes), None)
     if kind is None:
         held = f"{name[:100]} holds {', '.join(sorted(names))}"

@@ -25,6 +25,7 @@ _ENDS = {
     "lora.up.weight": "lora_up",
     "lora_linear_layer.up.weight": "lora_up",
     "alpha": "alpha",
+    "dora_scale": "dora_scale",
     **{role: role for role in (*_LOKR, *_LOHA)},
 }
 _END = re.compile(r"(.+?)\.(" + "|".join(map(re.escape, _ENDS)) + ")")

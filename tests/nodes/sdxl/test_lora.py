@@ -177,7 +177,10 @@ def test_other_shapes_are_refused(down: tuple[int, ...], up: tuple[int, ...], ch
     [
         (["model.diffusion_model.input_blocks.0.0.weight"], "is not a LoRA"),
         (["lora_unet_x.oft_blocks"], "a kind that is not supported"),
-        (["lora_unet_x.lora_down.weight", "lora_unet_x.lora_up.weight", "lora_unet_x.dora_scale"], "not supported"),
+        (
+            ["lora_unet_x.lora_down.weight", "lora_unet_x.lora_up.weight", "lora_unet_x.lora_magnitude_vector"],
+            "not supported",
+        ),
         (["lora_unet_x.lora_down.weight"], "not whole: lora_unet_x holds lora_down and nothing else"),
         (["lora_unet_x.lora_down.weight", "lora_unet_x.lora_A.weight"], "says lora_down of lora_unet_x twice"),
         (["lora_te_x.lora_down.weight", "lora_te_x.lora_up.weight"], "changes no layer of an SDXL model"),
