@@ -14,7 +14,8 @@ Prediction = Literal["epsilon", "v_prediction"]
 
 VAE_SIDES = ("encoder.", "decoder.")
 _LORA = re.compile(
-    r"(?:lora_(?:down|up|mid|A|B)|lora(?:_linear_layer)?\.(?:down|up)|hada_w[12]_[ab]|lokr_w[12](?:_[ab])?)"
+    r"(?:lora_(?:down|up|mid|A|B)|lora(?:_linear_layer)?\.(?:down|up)|hada_w[12]_[ab]|lokr_w[12](?:_[ab])?"
+    r"|\.diff|\.w_norm)"
     r"(?:\.weight)?$"
 )
 _SCALED = re.compile(r"(?:^|\.)(?:scaled_fp8|scale_weight|weight_scale|comfy_quant)$")

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from engine.errors import AssetRefused
 from engine.values import Loading
-from nodes.sdxl import dora, loha, lokr, low_rank
+from nodes.sdxl import dora, full, loha, lokr, low_rank
 from nodes.sdxl.factors import Shape, Shapes, Tensors
 from nodes.sdxl.layout import UNET, Place
 from nodes.sdxl.lora_file import BESIDE, Kind, Layer, LoraFile, inspect_lora
@@ -34,6 +34,7 @@ TECHNIQUES: Mapping[Kind, Technique] = {
     "LoRA": Technique(low_rank.fits, low_rank.rank, low_rank.build),
     "LoKr": Technique(lokr.fits, lokr.rank, lokr.build),
     "LoHa": Technique(loha.fits, loha.rank, loha.build),
+    "full": Technique(full.fits, full.rank, full.build),
 }
 
 
@@ -97,8 +98,8 @@ class Patches:
     part: Part
 
     def __call__(self, parameter: str, weight: torch.Tensor) -> torch.Tensor:
-        """Return the weight of a parameter with all LoRAs added, in order."""
-        if not parameter.endswith(".weight"):
+        """Return the weight or bias of a layer with all LoRAs added, in order."""
+        if not parameter.endswith((".weight", ".bias")):
             return weight
         names = layer_names(self.part, parameter, self.places[parameter])
         for patch in self.patches:
@@ -135,7 +136,10 @@ def open_loras(loras: tuple[Lora, ...], part: Part, places: Mapping[str, Place],
 
 
 def layer_names(part: Part, parameter: str, place: Place) -> tuple[str, ...]:
-    """Return all names under which LoRA files know the layer of a parameter."""
+    """Return all names under which LoRA files know the layer of a weight, or that of a bias."""
+    if parameter.endswith(".bias"):
+        weight = replace(place, key=place.key.removesuffix(".bias") + ".weight")
+        return tuple(f"{name}.bias" for name in layer_names(part, parameter.removesuffix("bias") + "weight", weight))
     layer = parameter.removesuffix(".weight")
     if part == "unet":
         original = place.key.removeprefix(UNET).removesuffix(".weight")

@@ -12,7 +12,7 @@ from nodes.sdxl.header import Header, read_header
 from nodes.sdxl.lora_names import PREFIXES, Part, layer_and_role
 from nodes.sdxl.lora_scale import Scale, read_scale
 
-Kind = Literal["LoRA", "LoKr", "LoHa"]
+Kind = Literal["LoRA", "LoKr", "LoHa", "full"]
 
 _HADA = frozenset({"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"})
 _WHOLE: Mapping[Kind, tuple[frozenset[str], ...]] = {
@@ -27,17 +27,18 @@ _WHOLE: Mapping[Kind, tuple[frozenset[str], ...]] = {
         )
     ),
     "LoHa": (_HADA, _HADA | {"hada_t1", "hada_t2"}),
+    "full": (frozenset({"diff"}),),
 }
 """The sets of tensors that make the difference to one weight."""
 
 _CORES = ("lokr_t2", "hada_t1", "hada_t2")
 BESIDE = {"alpha", "dora_scale"}
-"""What may stand beside them."""
+"""What may stand beside them, but for full differences."""
 
 LARGEST_LAYER = 2**27
 """How many numbers a layer may need in memory, 512 MB in float32; SDXL's largest weight has a tenth of that."""
 
-_OTHER_KINDS = re.compile(r"lora_mid|lora_magnitude|\.diff(_b)?$|\.(oft|boft)_")
+_OTHER_KINDS = re.compile(r"lora_mid|lora_magnitude|\.(oft|boft)_")
 _HINT = "Choose a LoRA that was trained for SDXL."
 _NAMED = 3
 
@@ -74,7 +75,7 @@ def inspect_lora(path: Path) -> LoraFile:
     if other is not None:
         raise AssetRefused(
             f"{header.name} is an adapter of a kind that is not supported: it holds {other[-60:]}",
-            hint="LoRA, LoCon, LoKr, LoHa and DoRA files work; OFT does not.",
+            hint="LoRA, LoCon, LoKr, LoHa, DoRA and full differences work; OFT does not.",
         )
     named = _named(header)
     layers = {name: _layer(header, name, names) for name, names in named.items()}
@@ -111,7 +112,7 @@ def _layer(header: Header, name: str, names: Mapping[str, str]) -> Layer:
     """Return a layer; raises AssetRefused where its tensors do not go together, or are too large."""
     roles = names.keys() - BESIDE
     kind = next((kind for kind, wholes in _WHOLE.items() if roles in wholes), None)
-    if kind is None:
+    if kind is None or (kind == "full" and len(names) > 1):
         held = f"{name[:100]} holds {', '.join(sorted(names))}"
         if any(roles < whole for wholes in _WHOLE.values() for whole in wholes):
             raise AssetRefused(f"{header.name} is not whole: {held} and nothing else", hint=_HINT)

@@ -26,17 +26,25 @@ _ENDS = {
     "lora_linear_layer.up.weight": "lora_up",
     "alpha": "alpha",
     "dora_scale": "dora_scale",
+    "diff": "diff",
+    "w_norm": "diff",
     **{role: role for role in (*_LOKR, *_LOHA)},
 }
 _END = re.compile(r"(.+?)\.(" + "|".join(map(re.escape, _ENDS)) + ")")
+_BIAS = re.compile(r"(.+?)\.(?:diff_b|b_norm)")
 _OLD = re.compile(r"(.+?)(?:\.processor)?\.to_(q|k|v|out)_lora\.(down|up)\.weight")
 """How diffusers named the layers of attention before 2024."""
 
 
 def layer_and_role(name: str) -> tuple[str, str] | None:
-    """Return the layer that a tensor belongs to and what it is of it, or None where its name says neither."""
+    """Return the layer that a tensor belongs to and what it is of it, or None where its name says neither.
+
+    The bias of a layer counts as a layer of its own, with `.bias` behind its name.
+    """
     if match := _END.fullmatch(name):
         return match[1], _ENDS[match[2]]
+    if match := _BIAS.fullmatch(name):
+        return f"{match[1]}.bias", "diff"
     if match := _OLD.fullmatch(name):
         layer, kind, side = match.groups()
         if layer.startswith("text_encoder"):
