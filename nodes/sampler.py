@@ -28,6 +28,7 @@ class Sampler(Node[Sampled]):
     Picture k of a batch has the seed `seed + k`, and is bit for bit the picture of that seed alone. A `denoise` below 1
     runs `steps * denoise` steps, rounded down, as in diffusers; A1111's img2img runs one more, and ComfyUI (as A1111's
     second pass) all `steps`, the last of `steps / denoise`: for those, write 50 steps here where 20 at 0.4 stood there.
+    The schedule `beta` is ComfyUI's, not A1111's.
     """
 
     version: ClassVar[int] = 2

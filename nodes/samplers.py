@@ -15,7 +15,7 @@ SamplerName = Literal[
 ]
 """How the steps are taken; every one works with every schedule."""
 
-ScheduleName = Literal["normal", "karras", "exponential", "sgm_uniform", "simple", "kl_optimal"]
+ScheduleName = Literal["normal", "karras", "exponential", "sgm_uniform", "simple", "kl_optimal", "beta"]
 """How much noise is left before each step."""
 
 _A1111_SAMPLERS: dict[SamplerName, str] = {
@@ -37,6 +37,7 @@ _A1111_SCHEDULES: dict[ScheduleName, str] = {
     "sgm_uniform": "SGM Uniform",
     "simple": "Simple",
     "kl_optimal": "KL Optimal",
+    "beta": "Beta",
 }
 
 

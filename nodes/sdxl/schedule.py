@@ -56,8 +56,8 @@ def trained_sigmas(scheduler_config: Mapping[str, object]) -> Floats:
 
 def noise_levels(schedule: ScheduleName, steps: int, trained: Floats) -> NoiseLevels:
     """Return the levels of a schedule between the highest and the lowest of `trained`."""
-    if schedule in ("normal", "sgm_uniform"):
-        timesteps = _even_timesteps(schedule, steps, len(trained))
+    if schedule in ("normal", "sgm_uniform", "beta"):
+        timesteps = beta(steps, len(trained)) if schedule == "beta" else _even_timesteps(schedule, steps, len(trained))
         return _closed(np.interp(timesteps, np.arange(len(trained)), trained), timesteps)
     lowest, highest = trained[0].item(), trained[-1].item()
     if schedule == "karras":
@@ -92,6 +92,29 @@ def simple(steps: int, trained: Floats) -> Floats:
     """Return every `len(trained) / steps`-th trained level from the top, as ComfyUI's schedule of that name."""
     stride = len(trained) / steps
     return trained[[-(1 + int(step * stride)) for step in range(steps)]]
+
+
+def beta(steps: int, trained: int) -> Floats:
+    """Return timesteps at the quantiles 1, 1 - 1/steps ... 1/steps of the distribution Beta(0.6, 0.6).
+
+    Lee et al. 2024, arXiv:2407.12173, with the parameters of ComfyUI, which rounds to whole timesteps: from 139 steps
+    on it thus draws fewer. A1111's schedule of that name spaces sigma itself so.
+    """
+    return (trained - 1) * beta_quantile(1 - np.arange(steps) / steps, shape=0.6)
+
+
+def beta_quantile(share: Floats, shape: float, points: int = 20_001) -> Floats:
+    """Return below which values those shares of the distribution Beta(shape, shape) are.
+
+    The density of the lower half is integrated over `x**shape`, where it is smooth; the upper half mirrors it.
+    """
+    power = np.linspace(0, 0.5**shape, points)
+    values = power ** (1 / shape)
+    density = (1 - values) ** (shape - 1)
+    below = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
+    below /= 2 * below[-1]
+    shares = np.concatenate([below, 1 - below[::-1]])
+    return np.asarray(np.interp(share, shares, np.concatenate([values, 1 - values[::-1]])))
 
 
 def timesteps_of(sigmas: Floats, trained: Floats) -> Floats:

@@ -234,7 +234,7 @@ def test_threads_share_a_unet_one_run_at_a_time(live: LiveModel) -> None:
     assert all(torch.equal(latents, wanted[guidance]) for guidance, latents in got)
 
 
-@pytest.mark.parametrize("schedule", ["karras", "exponential", "sgm_uniform", "simple", "kl_optimal"])
+@pytest.mark.parametrize("schedule", ["karras", "exponential", "sgm_uniform", "simple", "kl_optimal", "beta"])
 def test_schedules_change_the_picture_of_euler_ancestral(live: LiveModel, schedule: ScheduleName) -> None:
     assert not torch.equal(drawn(live), drawn(live, schedule=schedule))
 

@@ -98,6 +98,31 @@ def test_simple_takes_every_nth_trained_level(steps: int) -> None:
     np.testing.assert_array_equal(levels("simple", steps).sigmas[:-1], np.array(wanted, dtype=np.float32))
 
 
+def beta_share(x: float, shape: float = 0.6) -> float:
+    """Return the share of Beta(shape, shape) below x, by its series (DLMF 8.17.7)."""
+    if x > 0.5:
+        return 1 - beta_share(1 - x, shape)
+    term, total = 1.0, 1.0
+    for n in range(1, 60):
+        term *= (n - shape) * x / n
+        total += term * shape / (shape + n)
+    return float(x**shape / shape * total * math.gamma(2 * shape) / math.gamma(shape) ** 2)
+
+
+@given(steps=st.integers(1, 150))
+def test_beta_takes_even_shares_of_the_beta_distribution(steps: int) -> None:
+    got = levels("beta", steps)
+    shares = [beta_share(timestep / 999) for timestep in got.timesteps]
+    np.testing.assert_allclose(shares, [1 - step / steps for step in range(steps)], atol=1e-7)
+    np.testing.assert_allclose(got.sigmas[:-1], np.interp(got.timesteps, range(1000), TRAINED), rtol=1e-4)
+
+
+def test_beta_is_the_quantile_that_scipy_gives() -> None:
+    wanted = [1, 0.960415594, 0.87707825, 0.765982996, 0.637299009, 0.5]
+    wanted += [0.362700991, 0.234017004, 0.12292175, 0.039584406]
+    np.testing.assert_allclose(levels("beta", 10).timesteps / 999, wanted, atol=1e-7)
+
+
 @given(timestep=st.floats(0, 999))
 def test_timesteps_are_the_inverse_of_levels(timestep: float) -> None:
     low = math.floor(min(timestep, 998))
