@@ -28,7 +28,10 @@ class Sampler(Node[Sampled]):
     Picture k of a batch has the seed `seed + k`, and is bit for bit the picture of that seed alone. A `denoise` below 1
     runs `steps * denoise` steps, rounded down, as in diffusers; A1111's img2img runs one more, and ComfyUI (as A1111's
     second pass) all `steps`, the last of `steps / denoise`: for those, write 50 steps here where 20 at 0.4 stood there.
-    The schedule `beta` is ComfyUI's, not A1111's.
+    `heun`, `dpmpp_sde` and `dpmpp_2s_ancestral` ask the model twice a step. Samplers with `sde` in the name draw fresh
+    noise for every call, where A1111 and ComfyUI walk down a Brownian tree: the same seed gives another picture there.
+    `dpmpp_3m_sde` extrapolates, and leaves noise in the picture where the last steps are long, as those of `normal`
+    are: use it with `karras`, `exponential` or `beta`. The schedule `beta` is ComfyUI's, not A1111's.
     """
 
     version: ClassVar[int] = 2

@@ -8,12 +8,15 @@ SamplerName = Literal[
     "heun",
     "dpmpp_2m",
     "dpmpp_2m_sde",
+    "dpmpp_3m_sde",
+    "dpmpp_sde",
+    "dpmpp_2s_ancestral",
     "ddim",
     "uni_pc",
     "uni_pc_bh2",
     "lcm",
 ]
-"""How the steps are taken; every one works with every schedule."""
+"""How the steps are taken; every one works with every schedule, but for dpmpp_3m_sde with `normal`."""
 
 ScheduleName = Literal["normal", "karras", "exponential", "sgm_uniform", "simple", "kl_optimal", "beta"]
 """How much noise is left before each step."""
@@ -24,6 +27,9 @@ _A1111_SAMPLERS: dict[SamplerName, str] = {
     "heun": "Heun",
     "dpmpp_2m": "DPM++ 2M",
     "dpmpp_2m_sde": "DPM++ 2M SDE",
+    "dpmpp_3m_sde": "DPM++ 3M SDE",
+    "dpmpp_sde": "DPM++ SDE",
+    "dpmpp_2s_ancestral": "DPM++ 2S a",
     "ddim": "DDIM",
     "uni_pc": "UniPC",
     "uni_pc_bh2": "UniPC",

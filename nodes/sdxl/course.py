@@ -9,8 +9,9 @@ import torch
 
 from engine.errors import NovaError
 from nodes.samplers import SamplerName, ScheduleName
+from nodes.sdxl.prediction import expected_picture
 from nodes.sdxl.schedule import noise_levels, trained_sigmas
-from nodes.sdxl.solver import per_call, placed_scheduler, solver_of
+from nodes.sdxl.solver import asked_levels, placed_scheduler, solver_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +39,19 @@ class Course:
         device: torch.device | str,
     ) -> None:
         """Prepare the last `run` of `steps` steps; raises NovaError for a model that predicts something unknown."""
-        self.prediction = scheduler_config.get("prediction_type", "epsilon")
+        self.prediction = str(scheduler_config.get("prediction_type", "epsilon"))
         if self.prediction not in ("epsilon", "v_prediction"):
             raise NovaError(f"the model predicts {self.prediction!r}; samplers know epsilon and v_prediction")
         solver = solver_of(sampler)
-        levels = noise_levels(schedule, steps, trained_sigmas(scheduler_config))
+        trained = trained_sigmas(scheduler_config)
+        levels = asked_levels(solver, noise_levels(schedule, steps, trained), trained)
         begin = (steps - run) * solver.order
         self._scaled = solver.scaled
         self._scheduler = placed_scheduler(solver, levels, scheduler_config, device)
         self._scheduler.set_begin_index(begin)
         self._noisy = "generator" in inspect.signature(self._scheduler.step).parameters
         self._timesteps: torch.Tensor = self._scheduler.timesteps[begin:]
-        sigmas = per_call(levels.sigmas[:-1], solver.order)[begin:].tolist()
+        sigmas = levels.sigmas[begin:-1].tolist()
         self.calls = tuple(
             Call(timestep, sigma, index // solver.order + 1)
             for index, (timestep, sigma) in enumerate(zip(self._timesteps, sigmas, strict=True))
@@ -91,8 +93,5 @@ class Course:
 
     def expected(self, output: torch.Tensor, call: Call, latents: torch.Tensor) -> torch.Tensor:
         """Return the finished picture that the UNet expects at a call."""
-        size = math.hypot(call.sigma, 1)
-        noisy = latents * size if self._scaled else latents
-        if self.prediction == "v_prediction":
-            return noisy / size**2 - output * (call.sigma / size)
-        return noisy - output * call.sigma
+        noisy = latents * math.hypot(call.sigma, 1) if self._scaled else latents
+        return expected_picture(output, noisy, call.sigma, self.prediction)

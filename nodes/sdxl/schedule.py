@@ -29,15 +29,10 @@ _TRAINED = (
 
 @dataclass(frozen=True, slots=True)
 class NoiseLevels:
-    """The levels of a run: `sigmas` [steps + 1], falling to 0, and the UNet's `timesteps` [steps] for all but the 0."""
+    """The levels of a run: `sigmas` [n + 1], falling to 0, and the UNet's `timesteps` [n] for all but the 0."""
 
     sigmas: Floats
     timesteps: Floats
-
-    @property
-    def steps(self) -> int:
-        """How many steps there are."""
-        return len(self.timesteps)
 
 
 def trained_options(scheduler_config: Mapping[str, object]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from PIL.Image import Image as Picture
 
 from engine.values import Json
 from nodes.assets import read_settings
-from nova_graph import Graph, load, local_runtime, run
+from nova_graph import Graph, Runtime, load, local_runtime, run
 
 FAST = Path("graphs/fast.yaml")
 CORNER = (2, 2, 12, 12)
@@ -16,10 +16,15 @@ CROWN = (54, 22, 74, 32)
 
 
 @pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
-    """The fast graph on one runtime, so that the model is loaded once."""
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    """One runtime for all, so that the model is loaded once."""
     settings = read_settings({"NOVA_CACHE_DIR": str(tmp_path_factory.mktemp("cache")), "NOVA_THREADS": "1"})
-    return load(FAST, runtime=local_runtime(settings=settings, on_disk=False))
+    return local_runtime(settings=settings, on_disk=False)
+
+
+@pytest.fixture
+def graph(runtime: Runtime) -> Graph:
+    return load(FAST, runtime=runtime)
 
 
 def draw(graph: Graph, prompt: str, **inputs: Json) -> Picture:
@@ -55,6 +60,17 @@ def colour(picture: Picture, box: tuple[int, int, int, int]) -> str:
 def test_hair_and_background_come_out_as_prompted(graph: Graph, hair: str, hair_colour: str, background: str) -> None:
     picture = draw(graph, f"1girl, solo, {hair} hair, long hair, smile, {background} background, close-up")
     assert (colour(picture, CROWN), colour(picture, CORNER)) == (hair_colour, background)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "schedule"),
+    [("dpmpp_3m_sde", "karras"), ("dpmpp_sde", "karras"), ("dpmpp_2s_ancestral", "normal"), ("dpmpp_2m", "beta")],
+)
+def test_samplers_and_schedules_draw_what_is_prompted(runtime: Runtime, sampler: str, schedule: str) -> None:
+    inputs: dict[str, Json] = {"sampler": sampler, "schedule": schedule, "face": False}
+    prompt = "1girl, solo, blue hair, long hair, smile, red background, close-up"
+    picture = draw(load("graphs/default.yaml", runtime=runtime), prompt, **inputs)
+    assert (colour(picture, CROWN), colour(picture, CORNER)) == ("blue", "red")
 
 
 def test_of_two_colours_the_heavier_one_wins(graph: Graph) -> None:

@@ -24,7 +24,10 @@ def live() -> LiveModel:
     return LiveModel(unet(), dict(scheduler().config))
 
 
-@pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "dpmpp_2m_sde", "lcm", "heun", "uni_pc"])
+NOISY = ["dpmpp_3m_sde", "dpmpp_sde", "dpmpp_2s_ancestral"]
+
+
+@pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "dpmpp_2m_sde", "lcm", "heun", "uni_pc", *NOISY])
 def test_picture_k_is_the_picture_of_seed_plus_k(live: LiveModel, sampler: SamplerName) -> None:
     batch = drawn(live, sampler=sampler, seeds=(7, 8, 9), guidance=Guidance(3.0))
     for k in range(3):
@@ -32,7 +35,7 @@ def test_picture_k_is_the_picture_of_seed_plus_k(live: LiveModel, sampler: Sampl
     assert not torch.equal(batch[0], batch[1])
 
 
-@pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "dpmpp_2m_sde", "lcm", "uni_pc"])
+@pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "dpmpp_2m_sde", "lcm", "uni_pc", *NOISY])
 @pytest.mark.parametrize("guidance", [None, Guidance(3.0)])
 def test_micro_batches_differ_by_rounding_only(
     live: LiveModel, sampler: SamplerName, guidance: Guidance | None
@@ -65,7 +68,7 @@ def test_result_carries_the_seeds(live: LiveModel) -> None:
     assert latents.samples.shape == (2, 4, 8, 8)
 
 
-@pytest.mark.parametrize("sampler", ["euler_ancestral", "heun"])
+@pytest.mark.parametrize("sampler", ["euler_ancestral", "heun", *NOISY])
 def test_progress_counts_steps_over_all_pictures(live: LiveModel, sampler: SamplerName) -> None:
     watcher = Watcher()
     denoise(live, request(sampler=sampler, seeds=(7, 8, 9), micro_batch=2, steps=3), watcher)
@@ -280,7 +283,7 @@ def test_less_denoise_stays_closer_to_the_picture(live: LiveModel) -> None:
 
 def test_a_mask_keeps_latents_for_every_sampler(live: LiveModel) -> None:
     start = to_tensor(picture().samples)
-    for sampler in ("heun", "dpmpp_2m_sde", "uni_pc", "lcm"):
+    for sampler in ("heun", "dpmpp_2m_sde", "uni_pc", "lcm", *NOISY):
         ours = drawn(live, sampler=sampler, latents=picture(), mask=left_half(), denoise=0.75)
         assert torch.equal(ours[..., 4:], start[..., 4:])
         assert not torch.equal(ours[..., :4], start[..., :4])
