@@ -6,7 +6,7 @@ from pydantic import Field
 
 from engine.context import Context
 from engine.node import Node, Output
-from nodes.samplers import SamplerName, ScheduleName
+from nodes.samplers import SamplerName, ScheduleName, bad_match
 from nodes.values import Boxes, Conditioning, Guidance, Image, Model, Vae
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class FaceDetailer(Node[FacesDetailed]):
         counts = tuple(map(len, faces))
         if sum(counts) == 0:
             return FacesDetailed(image=self.image)
+        if (why := bad_match(self.sampler, self.schedule)) is not None:
+            ctx.warn(why)
         seeds = face_seeds(self.seed, counts, same=self.same_seed)
         with ctx.resident(self.model) as model, ctx.resident(self.vae) as vae:
             redrawer = Redrawer(model, vae, self.drawing(), Turns(ctx, sum(counts)), ctx)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from engine import Context, Node, Output
-from nodes.samplers import SamplerName, ScheduleName
+from nodes.samplers import SamplerName, ScheduleName, bad_match
 from nodes.values import Conditioning, Guidance, Latents, Mask, Model
 
 if TYPE_CHECKING:
@@ -67,10 +67,12 @@ class Sampler(Node[Sampled]):
     target_height: Annotated[Extent | None, Field(description="Told to SDXL; empty means the height.")] = None
 
     def run(self, ctx: Context) -> Sampled:
-        """Run the denoise loop."""
+        """Run the denoise loop; warns of a schedule that the sampler cannot do with."""
         from nodes.sdxl.denoise import denoise
 
         request = self.request()
+        if (why := bad_match(self.sampler, self.schedule)) is not None:
+            ctx.warn(why)
         with ctx.resident(self.model) as live:
             return Sampled(latents=denoise(live, request, ctx))
 

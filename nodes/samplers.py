@@ -47,6 +47,13 @@ _A1111_SCHEDULES: dict[ScheduleName, str] = {
 }
 
 
+def bad_match(sampler: SamplerName, schedule: ScheduleName) -> str | None:
+    """Return why a sampler does not go with a schedule, None where it does."""
+    if (sampler, schedule) != ("dpmpp_3m_sde", "normal"):
+        return None
+    return "dpmpp_3m_sde leaves noise in the picture with the schedule normal: take karras, exponential or beta"
+
+
 def a1111_sampler(sampler: SamplerName, schedule: ScheduleName) -> str:
     """Return a sampler and its schedule as one A1111 name: `Euler a`, `DPM++ 2M Karras`.
 

@@ -145,6 +145,13 @@ def test_steps_and_previews_reach_the_context(pool: TinyPool) -> None:
     assert len(ctx.previews) == 6
 
 
+@pytest.mark.parametrize(("schedule", "warnings"), [("normal", 1), ("karras", 0)])
+def test_a_schedule_that_ruins_the_picture_is_warned_of(pool: TinyPool, schedule: str, warnings: int) -> None:
+    ctx = QuietContext(pool=pool)
+    sampler(sampler="dpmpp_3m_sde", schedule=schedule).run(ctx)
+    assert len(ctx.warnings) == warnings
+
+
 def test_cancel_stops_the_node(pool: TinyPool) -> None:
     ctx = QuietContext(pool=pool, stop_after=2)
     with pytest.raises(Cancelled):
@@ -185,8 +192,8 @@ def test_what_does_not_fit_is_refused_before_the_model_is_loaded() -> None:
         ("guidance_start", -0.1),
         ("micro_batch", 0),
         ("sampler", "Euler a"),
-        ("sampler", "dpmpp_sde"),
-        ("schedule", "beta"),
+        ("sampler", "dpm_fast"),
+        ("schedule", "linear"),
         ("latents", {"samples": None}),
         ("modle", MODEL),
     ],
