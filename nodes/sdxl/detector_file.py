@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +88,8 @@ def read_pickle(path: Path, name: str) -> tuple[torch.nn.Module, int]:
     from ultralytics.nn.tasks import DetectionModel, torch_safe_load
 
     try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("torch.save has not written it, or it was cut short")
         with tempfile.TemporaryDirectory() as folder:
             # Ultralytics takes a path for an address to download from unless it is plain and ends in .pt.
             plain = Path(folder) / "detector.pt"

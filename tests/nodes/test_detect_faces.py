@@ -48,7 +48,7 @@ def test_the_options_choose_among_the_boxes() -> None:
     assert right.left > 128 > left.right
     assert found(order="left-right") == (left, right)
     assert found(limit=1, keep="confidence") == (right,)
-    assert found(confidence=0.6) == (right,)
+    assert found(confidence=0.84) == (right,)
     assert found(min_ratio=0.5) == ()
     assert found(max_ratio=0.01) == ()
 

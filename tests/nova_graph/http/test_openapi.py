@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.nova_graph.http.conftest import KEYS
-from tests.nova_graph.http.serving import Service, adding, handed_in
+from tests.nova_graph.http.serving import Service, adding, handed_in, wait_until_ready
 
 CHECKS = [
     not_a_server_error,
@@ -158,6 +158,7 @@ def test_no_answer_of_predict_is_undocumented(keyed: Service) -> None:
 
 
 def test_no_answer_to_a_wrong_key_is_undocumented(keyed: Service) -> None:
+    wait_until_ready(keyed)
     assert explore(keyed, "wrong-key-0123456789", examples=1) == []
     with keyed.client(KEYS[0]) as alice:
         assert alice.get("/v1/jobs").status_code == 200
