@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from PIL import Image as Pillow
@@ -104,6 +105,19 @@ def test_rerun_help_lists_the_inputs_of_the_picture(command: Command) -> None:
     assert "A grey picture." in shown
 
 
+def told_into(stdout: TextIO, command: Command, words: list[str]) -> "subprocess.CompletedProcess[str]":
+    """Run the program with another standard output."""
+    return subprocess.run(
+        [PROGRAM, *words],
+        cwd=command.folder,
+        env=command.environ,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
 @pytest.mark.parametrize(
     "words",
@@ -112,15 +126,7 @@ def test_rerun_help_lists_the_inputs_of_the_picture(command: Command) -> None:
 def test_a_full_disk_is_one_line(command: Command, words: list[str]) -> None:
     command.write(PAINTING)
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [PROGRAM, *words],
-            cwd=command.folder,
-            env=command.environ,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        done = told_into(full, command, words)
     assert done.stderr == "the output cannot be written: No space left on device\n"
     assert done.returncode == 1
 
@@ -131,15 +137,7 @@ def test_a_reader_that_has_gone_is_no_news(command: Command, words: list[str]) -
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as nobody:
-        done = subprocess.run(
-            [PROGRAM, *words],
-            cwd=command.folder,
-            env=command.environ,
-            stdout=nobody,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        done = told_into(nobody, command, words)
     assert (done.stderr, done.returncode) == ("", 1)
 
 

@@ -16,11 +16,6 @@ from nodes.values import Box
 from tests.nodes.sdxl.detectors import FACE, detector, pixels, rewritten
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def live() -> LiveDetector:
     return detector()

@@ -9,21 +9,11 @@ from engine.errors import AssetRefused
 from nodes.sdxl.lora_file import inspect_lora
 from nodes.sdxl.model import load_model
 from tests.nodes.sdxl.adapters import CONVOLUTION, STRENGTHS, TO_Q, change, kohya, model, on, random, write
-from tests.tiny import tiny, write_checkpoint
+from tests.tiny import tiny
 
 Tensors = dict[str, torch.Tensor]
 WIDE = "down_blocks.1.attentions.0.transformer_blocks.0.ff.net.0.proj"
 """A linear layer of [128, 16]."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny.safetensors")
 
 
 def save(folder: Path, layer: str, tensors: Tensors) -> Path:

@@ -13,19 +13,9 @@ from nodes.sdxl.text import load_text_encoders
 from nodes.values import Lora, TextEncoders
 from tests.nodes.sdxl.adapters import CONVOLUTION, LORA, STRENGTHS, TO_Q, kohya, model, on, random, write
 from tests.nodes.sdxl.loading import WEIGHTS
-from tests.tiny import tiny, write_checkpoint
+from tests.tiny import tiny
 
 NORM = "down_blocks.0.resnets.0.norm1"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny.safetensors")
 
 
 @pytest.mark.parametrize("strength", STRENGTHS)

@@ -25,11 +25,6 @@ SHA = "a" * 64
 WEIGHTS = Weights(SHA, "tiny.safetensors")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny.safetensors", markers=("v_pred", "ztsnr"))

@@ -28,16 +28,6 @@ NANO = Path(str(files("nodes.sdxl").joinpath("nano/nova-nano.safetensors")))
 SIZE = (128, 128)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny.safetensors")
-
-
 def load(where: FileLoading) -> Tiny:
     """Load all three parts of the checkpoint."""
     return Tiny(

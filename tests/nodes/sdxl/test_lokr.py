@@ -11,20 +11,9 @@ from nodes.sdxl.lora_file import LARGEST_LAYER, inspect_lora
 from nodes.sdxl.model import load_model
 from tests.nodes.sdxl.adapters import CONVOLUTION, STRENGTHS, TO_Q, change, kohya, model, on, random, write
 from tests.nodes.sdxl.sparse import write_sparse
-from tests.tiny import write_checkpoint
 
 Tensors = dict[str, torch.Tensor]
 Shapes = Mapping[str, tuple[int, ...]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny.safetensors")
 
 
 def filled(shapes: Shapes, alpha: float | None = None) -> Tensors:

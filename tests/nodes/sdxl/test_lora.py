@@ -16,7 +16,7 @@ from nodes.sdxl.text import load_text_encoders
 from nodes.values import Lora, Model, TextEncoders
 from tests.nodes.sdxl.adapters import CONVOLUTION, LORA, SIZE, TO_Q, model, on, random, write
 from tests.nodes.sdxl.loading import WEIGHTS
-from tests.tiny import tiny, write_checkpoint
+from tests.tiny import tiny
 
 Q_PROJ = "encoder.layers.0.self_attn.q_proj"
 
@@ -39,16 +39,6 @@ UNET_NAMES = {
         ("lora_down.weight", "lora_up.weight"),
     ),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny.safetensors")
 
 
 @pytest.mark.parametrize("naming", UNET_NAMES)

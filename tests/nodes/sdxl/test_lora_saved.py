@@ -19,7 +19,7 @@ from nodes.sdxl.model import load_model
 from nodes.sdxl.text import load_text_encoders
 from nodes.values import Lora, Model, TextEncoders, Weights
 from tests.nodes.sdxl.loading import WEIGHTS, FileLoading, loading
-from tests.tiny import Tiny, tiny, write_checkpoint
+from tests.tiny import Tiny, tiny
 from tools.single_file import write_safetensors
 
 LORA = Weights("1" * 64, "style.safetensors")
@@ -32,11 +32,6 @@ Names = tuple[dict[str, object], dict[str, object]]
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("tiny") / "tiny.safetensors")
 
 
 def trained(names: Names | None = None, **settings: object) -> Tiny:

@@ -16,11 +16,6 @@ from tests.tiny import tiny, vae
 OVERFLOWING = 6e4
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def live() -> LiveVae:
     return LiveVae(vae())
