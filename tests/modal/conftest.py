@@ -1,4 +1,4 @@
-"""One control plane and one deployment for the whole folder: containers stay warm between tests, as they would."""
+"""One control plane and one deployment for the whole folder: containers stay warm between the tests of a file."""
 
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.modal.cloud import KEY, NODES, ROOT, SECRET, SHELL, Cloud
+from tests.modal.cloud import ARTIST, KEY, NODES, ROOT, SECRET, SHELL, Cloud
 from tests.modal.control_plane.plane import ControlPlane
 from tests.modal.place import Place
 
@@ -55,8 +55,10 @@ def deployed(cloud: Cloud, source: set[str]) -> Cloud:
     return cloud
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def http(deployed: Cloud, plane: ControlPlane) -> Iterator[httpx.Client]:
+    """A client of the deployed service; containers that the tests of another file left are gone."""
+    plane.scale_down(ARTIST)
     url = plane.functions.find("web").metadata.web_url
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=90) as client:
         yield client
