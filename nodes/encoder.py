@@ -6,7 +6,7 @@ from pydantic import Field
 
 from engine.context import Context
 from engine.node import Node, Output
-from nodes.prompts import PromptText, find_foreign, join_prompts
+from nodes.prompts import PromptText, dialect_of, find_foreign, join_prompts
 from nodes.values import Conditioning, TextEncoders
 
 
@@ -57,7 +57,7 @@ class Encoder(Node[Encoded]):
 
         prompt = join_prompts(self.prepend, self.prompt)
         negative = join_prompts(self.negative_prepend, self.negative)
-        for text in find_foreign((prompt, negative), "comfy" if self.weighting == "comfy" else "a1111"):
+        for text in find_foreign((prompt, negative), dialect_of(self.weighting)):
             ctx.warn(text)
         with ctx.resident(self.text_encoders) as live:
             conditioning = encode_conditioning(

@@ -2,7 +2,7 @@
 
 from nodes.prompts.errors import PromptError
 from nodes.prompts.foreign import find_foreign
-from nodes.prompts.fragments import MAX_WEIGHT, Dialect, Fragment, Section
+from nodes.prompts.fragments import MAX_WEIGHT, Dialect, Fragment, Section, dialect_of
 from nodes.prompts.parser import join_prompts, parse_prompt
 from nodes.prompts.text import MAX_CHARACTERS, PromptText
 
@@ -14,6 +14,7 @@ __all__ = [
     "PromptError",
     "PromptText",
     "Section",
+    "dialect_of",
     "find_foreign",
     "join_prompts",
     "parse_prompt",

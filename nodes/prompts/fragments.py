@@ -27,6 +27,11 @@ Section = tuple[Fragment, ...]
 """The fragments between two BREAKs; empty where nothing is written."""
 
 
+def dialect_of(weighting: str) -> Dialect:
+    """Return whose syntax is read for the Encoder's `weighting`."""
+    return "comfy" if weighting == "comfy" else "a1111"
+
+
 def read_weight(text: str) -> float | None:
     """Read a weight as Python reads a float; None where it is no finite number."""
     try:

@@ -44,33 +44,28 @@ class Solver:
     lowest: int = 0
 
 
+def _multistep(algorithm: str) -> Solver:
+    return Solver(DPMSolverMultistepScheduler, (("algorithm_type", algorithm),), whole=True, scaled=True)
+
+
+def _uni_pc(form: str) -> Solver:
+    options = (("solver_order", 3), ("solver_type", form))
+    return Solver(UniPCMultistepScheduler, options, whole=True, scaled=True, last=0.001)
+
+
 _SOLVERS: Mapping[SamplerName, Solver] = {
     "euler": Solver(EulerDiscreteScheduler),
     "euler_ancestral": Solver(EulerAncestralDiscreteScheduler),
     "heun": Solver(HeunDiscreteScheduler, order=2),
-    "dpmpp_2m": Solver(DPMSolverMultistepScheduler, (("algorithm_type", "dpmsolver++"),), whole=True, scaled=True),
-    "dpmpp_2m_sde": Solver(
-        DPMSolverMultistepScheduler, (("algorithm_type", "sde-dpmsolver++"),), whole=True, scaled=True
-    ),
+    "dpmpp_2m": _multistep("dpmsolver++"),
+    "dpmpp_2m_sde": _multistep("sde-dpmsolver++"),
     "dpmpp_3m_sde": Solver(Dpmpp3mSde),
     "dpmpp_sde": Solver(DpmppSde, order=2, halfway=True),
     "dpmpp_2s_ancestral": Solver(Dpmpp2sAncestral, order=2),
     # DDIM without added noise is Euler's method on the same equation.
     "ddim": Solver(EulerDiscreteScheduler),
-    "uni_pc": Solver(
-        UniPCMultistepScheduler,
-        (("solver_order", 3), ("solver_type", "bh1")),
-        whole=True,
-        scaled=True,
-        last=0.001,
-    ),
-    "uni_pc_bh2": Solver(
-        UniPCMultistepScheduler,
-        (("solver_order", 3), ("solver_type", "bh2")),
-        whole=True,
-        scaled=True,
-        last=0.001,
-    ),
+    "uni_pc": _uni_pc("bh1"),
+    "uni_pc_bh2": _uni_pc("bh2"),
     # At timestep 0 it takes latents for a picture without noise: they would keep what the last step is to take out.
     "lcm": Solver(LCMScheduler, whole=True, scaled=True, lowest=1),
 }

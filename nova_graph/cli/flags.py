@@ -120,9 +120,9 @@ def _read_one(token: str, rest: deque[str], inputs: Mapping[str, Words], options
         if equals:
             return name, text
         return name, "true" if is_switch(inputs[name]) else _next(token, rest, inputs)
-    negated = _known(written.removeprefix("no-"), inputs) if written.startswith(("no-", "no_")) else None
-    if negated is not None and is_switch(inputs[negated]) and not equals:
-        return negated, "false"
+    turned_off = _turned_off(written, inputs)
+    if turned_off is not None and not equals:
+        return turned_off, "false"
     if rest and not equals and not rest[0].startswith("--"):
         rest.popleft()
     raise UsageError(f"the graph has no input for --{written}{_guess(written, inputs, options)}")
@@ -139,9 +139,13 @@ def _next(flag: str, rest: deque[str], inputs: Mapping[str, Words]) -> str:
 
 def _is_flag(token: str, inputs: Mapping[str, Words]) -> bool:
     written = token.removeprefix("--").partition("=")[0]
-    negated = _known(written.removeprefix("no-"), inputs)
-    is_off = written.startswith("no-") and negated is not None and is_switch(inputs[negated])
-    return token.startswith("--") and (is_off or _known(written, inputs) is not None)
+    return token.startswith("--") and (_known(written, inputs) or _turned_off(written, inputs)) is not None
+
+
+def _turned_off(written: str, inputs: Mapping[str, Words]) -> str | None:
+    """Return the switch that `no-name` turns off."""
+    name = _known(written.removeprefix("no-"), inputs) if written.startswith("no-") else None
+    return name if name is not None and is_switch(inputs[name]) else None
 
 
 def _known(written: str, inputs: Mapping[str, Words]) -> str | None:

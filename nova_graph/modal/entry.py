@@ -26,7 +26,7 @@ def draw_default(remote: Remote, settings: CloudSettings, inputs: Mapping[str, J
     with modal_errors(settings):
         drawn = draw(remote, settled, PlainLines(sys.stderr.write).show, _say)
     name = f"output_{datetime.now().astimezone():%Y%m%d_%H%M%S}"
-    paths = tuple(saved.path for saved in save_as(drawn.files, out, name)) if drawn.files else ()
+    paths = tuple(saved.path for saved in save_as(drawn.files, out, name))
     for path in paths:
         sys.stdout.write(f"{path}\n")
     seconds = (datetime.now().astimezone() - began).total_seconds()

@@ -14,6 +14,7 @@ from tools.train_nano.config import VaeStage
 from tools.train_nano.data import Pictures
 from tools.train_nano.faces import face_weights, padded
 from tools.train_nano.render.placement import Box, face_boxes, place_heads
+from tools.train_nano.render.scene import Scene
 from tools.train_nano.training import Batch, Moment
 
 if TYPE_CHECKING:
@@ -64,24 +65,25 @@ class VaeBatches(Dataset[Batch]):
         count = self.stage.batch if whole else self.stage.crop_batch
         size = pixels.shape[1] if whole else self.stage.crop
         chosen = [lot.randrange(self.pictures.train) for _ in range(count)]
-        corners = [(0, 0) if whole else self._corner(number, pixels.shape[1], lot) for number in chosen]
+        scenes = [self.pictures.scene(number) for number in chosen]
+        corners = [(0, 0) if whole else self._corner(scene, pixels.shape[1], lot) for scene in scenes]
         cut = [
             pixels[number, top : top + size, left : left + size]
             for number, (top, left) in zip(chosen, corners, strict=True)
         ]
         boxes = [
-            padded(_seen(box, top, left, size, pixels.shape[1]) for box in face_boxes(self.pictures.scene(number)))
-            for number, (top, left) in zip(chosen, corners, strict=True)
+            padded(_seen(box, top, left, size, pixels.shape[1]) for box in face_boxes(scene))
+            for scene, (top, left) in zip(scenes, corners, strict=True)
         ]
         batch, places = torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2), torch.tensor(boxes)
         if lot.random() < 0.5:
             batch, places = batch.flip(3), _mirrored(places)
         return {"pixels": batch, "boxes": places}
 
-    def _corner(self, number: int, edge: int, lot: random.Random) -> tuple[int, int]:
+    def _corner(self, scene: Scene, edge: int, lot: random.Random) -> tuple[int, int]:
         size = self.stage.crop
         top, left = lot.randint(0, edge - size), lot.randint(0, edge - size)
-        heads = place_heads(self.pictures.scene(number))
+        heads = place_heads(scene)
         if heads and lot.random() < NEAR_A_HEAD:
             head = lot.choice(heads)
             top = int(head.y * edge - size / 2 + lot.gauss(0, 0.16 * edge))

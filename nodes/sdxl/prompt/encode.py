@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from nodes.prompts import parse_prompt
+from nodes.prompts import dialect_of, parse_prompt
 from nodes.sdxl.arrays import from_tensor
 from nodes.sdxl.prompt.clip import Clip
 from nodes.sdxl.prompt.tokens import tokenize
@@ -52,7 +52,7 @@ def encode_conditioning(
 
 def _encode(clips: tuple[Clip, Clip], text: str, weighting: Weighting, check: Check) -> _Encoded:
     """Encode one prompt in chunks; weights act on the embeds alone, never on the pooled vector."""
-    sections = parse_prompt(text, "comfy" if weighting == "comfy" else "a1111")
+    sections = parse_prompt(text, dialect_of(weighting))
     widths: list[torch.Tensor] = []
     pooled: torch.Tensor | None = None
     for clip in clips:
