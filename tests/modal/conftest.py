@@ -50,17 +50,22 @@ def source() -> set[str]:
 
 
 @pytest.fixture(scope="session")
-def deployed(cloud: Cloud, source: set[str]) -> Cloud:
+def address(cloud: Cloud, source: set[str], plane: ControlPlane) -> str:
+    """The address of the deployed service; later tests deploy other apps."""
     cloud.modal("deploy", SHELL)
+    return plane.functions.find("web").metadata.web_url
+
+
+@pytest.fixture(scope="session")
+def deployed(cloud: Cloud, address: str) -> Cloud:
     return cloud
 
 
 @pytest.fixture(scope="module")
-def http(deployed: Cloud, plane: ControlPlane) -> Iterator[httpx.Client]:
+def http(address: str, plane: ControlPlane) -> Iterator[httpx.Client]:
     """A client of the deployed service; containers that the tests of another file left are gone."""
     plane.scale_down(ARTIST)
-    url = plane.functions.find("web").metadata.web_url
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=90) as client:
+    with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {KEY}"}, timeout=90) as client:
         yield client
 
 
