@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.tools.scenes import BASE, plain
-from tools.train_nano.config import PRESETS, SMOKE
+from tools.train_nano.config import FURTHER, PRESETS, SMOKE
 from tools.train_nano.data import Pictures
 from tools.train_nano.faces import face_weights
 from tools.train_nano.render.placement import face_boxes
@@ -62,6 +62,13 @@ def test_the_pixel_loss_is_zero_for_the_same_and_grows_with_the_error() -> None:
     spoilt = wanted.clone()
     spoilt[:, :, :4, :4] += 0.1
     assert pixel_loss(spoilt, wanted, corner) == pytest.approx(3 * pixel_loss(spoilt, wanted, even).item(), rel=1e-5)
+
+    def squared(weights: torch.Tensor) -> float:
+        return (pixel_loss(spoilt, wanted, weights, squares=2.0) - pixel_loss(spoilt, wanted, weights)).item()
+
+    share = 16 / 256
+    assert squared(even) == pytest.approx(2 * 0.1**2 * share, rel=1e-3)
+    assert squared(corner) == pytest.approx(3 * squared(even), rel=1e-3)
 
 
 def test_face_weights_have_mean_one_and_are_larger_on_faces() -> None:
@@ -119,7 +126,7 @@ def test_an_anchor_holds_latents_where_they_were() -> None:
     vae, anchor = make_vae(SMOKE.vae, SMOKE.native), make_vae(SMOKE.vae, SMOKE.native)
     anchor.load_state_dict(vae.state_dict())
     batch = {"pixels": torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8), "boxes": torch.zeros(2, 2, 4)}
-    loss = VaeLoss(vae, decoder_only=False, factor=0.5, anchor=anchor)
+    loss = VaeLoss(vae, FURTHER.vae, decoder_only=False, factor=0.5, anchor=anchor)
 
     def moved() -> float:
         _, figures = loss(batch, Moment(0, 0.0, torch.Generator().manual_seed(1)))

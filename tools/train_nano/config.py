@@ -36,7 +36,11 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class VaeStage:
-    """The VAE: its widths; the crops it trains on, and in a share of the steps whole pictures."""
+    """The VAE: its widths; the crops it trains on, and in a share of the steps whole pictures.
+
+    `noise` is what is added to its latents of about unit variance: more makes them easier to denoise, less keeps more
+    of the picture. `squares` is the weight of squared errors beside absolute ones.
+    """
 
     widths: tuple[int, ...]
     groups: int
@@ -47,6 +51,8 @@ class VaeStage:
     budget: Budget
     rates: Rates = Rates(muon=2.8e-3, adam=1.4e-3, warm_up=50)
     whole_share: float = 0.15
+    noise: float = 0.15
+    squares: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +153,7 @@ CPU: Final = Config(
 FURTHER: Final = Config(
     name="further",
     native=128,
-    seed=3,
+    seed=4,
     workers=0,
     data=DataConfig(pictures=14_000, held_out=256),
     vae=VaeStage(
@@ -159,8 +165,10 @@ FURTHER: Final = Config(
         batch=4,
         budget=Budget(6_000, minutes=38),
         rates=Rates(muon=1.5e-3, adam=7e-4, warm_up=30),
+        noise=0.05,
+        squares=4.0,
     ),
-    decoder=Budget(8_000, minutes=65),
+    decoder=Budget(8_000, minutes=30),
     text=TextStage((64, 128), 3, batch=48, budget=Budget(0)),
     unet=UNetStage(
         (64, 96, 160),
@@ -169,7 +177,7 @@ FURTHER: Final = Config(
         1,
         (1, 1, 1),
         batch=24,
-        budget=Budget(6_000, minutes=70),
+        budget=Budget(6_000, minutes=46),
         rates=Rates(muon=1e-3, adam=5e-4, warm_up=30),
         face_weight=3.0,
         text_from=0.0,

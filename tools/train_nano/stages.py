@@ -116,7 +116,7 @@ def vae_stage(run: Run) -> Figures:
     config, vae = run.config, run.make_vae()
     training = run.training("vae", {"vae": vae}, config.vae.budget, config.vae.rates)
     batches = VaeBatches(run.pictures, config.vae, config.seed, config.vae.whole_share)
-    training.run(batches, VaeLoss(vae, decoder_only=False), run.watch, config.workers)
+    training.run(batches, VaeLoss(vae, config.vae, decoder_only=False), run.watch, config.workers)
     pixels = run.pictures.pixels()
     latents = encode_all(vae, pixels[: run.pictures.train], run.device)
     whitening = find_whitening(latents)
@@ -144,7 +144,7 @@ def vae_further_stage(run: Run) -> Figures:
     factor = float(vae.config.scaling_factor)
     training = run.training("vae", {"vae": vae}, config.vae.budget, config.vae.rates)
     batches = VaeBatches(run.pictures, config.vae, config.seed, config.vae.whole_share)
-    loss = VaeLoss(vae, decoder_only=False, factor=factor, anchor=anchor)
+    loss = VaeLoss(vae, config.vae, decoder_only=False, factor=factor, anchor=anchor)
     training.run(batches, loss, run.watch, config.workers)
     _save_vae(run, "vae.pt", vae)
     _save_latents(run, encode_all(vae, run.pictures.pixels()[: run.pictures.train], run.device) * factor)
@@ -159,7 +159,7 @@ def decoder_stage(run: Run) -> Figures:
     networks = {"decoder": vae.decoder, "post_quant_conv": vae.post_quant_conv}
     training = run.training("decoder", networks, config.decoder, config.vae.rates)
     batches = VaeBatches(run.pictures, config.vae, config.seed + 10, 0.5)
-    loss = VaeLoss(vae, decoder_only=True, factor=float(vae.config.scaling_factor))
+    loss = VaeLoss(vae, config.vae, decoder_only=True, factor=float(vae.config.scaling_factor))
     training.run(batches, loss, run.watch, config.workers)
     _save_vae(run, "decoder.pt", vae)
     return {"steps": training.step, "seconds": training.seconds, **measure_vae(vae, run.held_out(), run.device)}

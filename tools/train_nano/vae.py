@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
 CHANNELS: Final = 4
-LATENT_NOISE: Final = 0.15
 LESS_NOISE: Final = 0.04
-"""For the decoder's own training, at whose end details matter."""
+"""The most for the decoder's own training, at whose end details matter."""
 
 ANCHOR_WEIGHT: Final = 0.1
 COVARIANCE_WEIGHT: Final = 0.01
@@ -128,15 +127,16 @@ def whiteness_penalty(latents: Tensor) -> Tensor:
     return (spread - torch.eye(len(mean), device=mean.device)).square().sum() + mean.square().sum()
 
 
-def pixel_loss(drawn: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+def pixel_loss(drawn: Tensor, wanted: Tensor, weights: Tensor, squares: float = 0.0) -> Tensor:
     """Return the distance of pictures: by pixel, by edges, and by mean colours, without which hues are learnt late.
 
-    Differences count with their `weights` [batch, 1, height, width].
+    Differences count with their `weights` [batch, 1, height, width], and their squares `squares` times beside them.
     """
     error = (drawn.float() - wanted) * weights
     edges = error.diff(dim=3).abs().mean() + error.diff(dim=2).abs().mean()
     colours = 1.5 * functional.avg_pool2d(error, 8).abs().mean() + 0.5 * functional.avg_pool2d(error, 4).abs().mean()
-    return error.abs().mean() + 0.4 * edges + colours
+    pixels = error.abs().mean() + squares * (error.square() / weights).mean()
+    return pixels + 0.4 * edges + colours
 
 
 class VaeLoss:
@@ -147,10 +147,17 @@ class VaeLoss:
     """
 
     def __init__(
-        self, vae: "AutoencoderKL", *, decoder_only: bool, factor: float = 1.0, anchor: "AutoencoderKL | None" = None
+        self,
+        vae: "AutoencoderKL",
+        stage: VaeStage,
+        *,
+        decoder_only: bool,
+        factor: float = 1.0,
+        anchor: "AutoencoderKL | None" = None,
     ) -> None:
         self.vae, self.decoder_only, self.factor, self.anchor = vae, decoder_only, factor, anchor
-        self.noise = LESS_NOISE if decoder_only else LATENT_NOISE
+        self.noise = min(stage.noise, LESS_NOISE) if decoder_only else stage.noise
+        self.squares = stage.squares
 
     def __call__(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of one batch."""
@@ -159,7 +166,8 @@ class VaeLoss:
             latents = self._encode(self.vae, pictures)
         noise = torch.randn(latents.shape, generator=moment.lot, device=latents.device)
         drawn = self.vae.decode((latents + self.noise * noise) / self.factor).sample
-        total = pixel_loss(drawn, pictures, face_weights(batch["boxes"], pictures.shape[-1], FACE_WEIGHT))
+        weights = face_weights(batch["boxes"], pictures.shape[-1], FACE_WEIGHT)
+        total = pixel_loss(drawn, pictures, weights, self.squares)
         figures = {"error": (drawn.float() - pictures).abs().mean()}
         if not self.decoder_only:
             white = whiteness_penalty(latents)
