@@ -46,6 +46,15 @@ _A1111_SCHEDULES: dict[ScheduleName, str] = {
     "beta": "Beta",
 }
 
+_AUTOMATIC: dict[SamplerName, ScheduleName] = {
+    "dpmpp_2m": "karras",
+    "dpmpp_sde": "karras",
+    "dpmpp_2s_ancestral": "karras",
+    "dpmpp_2m_sde": "exponential",
+    "dpmpp_3m_sde": "exponential",
+}
+"""What `Schedule type: Automatic` stands for in A1111 (`sd_samplers_kdiffusion.py`); `normal` for the others."""
+
 
 def bad_match(sampler: SamplerName, schedule: ScheduleName) -> str | None:
     """Return why a sampler does not go with a schedule, None where it does."""
@@ -66,3 +75,22 @@ def a1111_sampler(sampler: SamplerName, schedule: ScheduleName) -> str:
 def a1111_schedule(schedule: ScheduleName) -> str:
     """Return A1111's `Schedule type` of a schedule."""
     return _A1111_SCHEDULES[schedule]
+
+
+def sampler_of(name: str, schedule: str) -> tuple[SamplerName, ScheduleName] | None:
+    """Return what A1111's `Sampler` and `Schedule type` are called here, None where there is no such thing.
+
+    Older versions wrote Karras and Exponential behind the sampler's name, and no schedule.
+    """
+    for label in _A1111_SCHEDULES.values():
+        if name.endswith(f" {label}"):
+            name, schedule = name.removesuffix(f" {label}"), label
+    sampler = next((own for own, label in _A1111_SAMPLERS.items() if label == name), None)
+    if sampler is None:
+        return None
+    if schedule == "Automatic":
+        return sampler, _AUTOMATIC.get(sampler, "normal")
+    if schedule in ("", "Uniform"):
+        return sampler, "normal"
+    found = next((kind for kind, label in _A1111_SCHEDULES.items() if label == schedule), None)
+    return None if found is None else (sampler, found)

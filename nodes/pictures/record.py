@@ -14,6 +14,12 @@ from nodes.pictures.names import plain_name
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
+COMFY = ("prompt", "workflow")
+"""The chunks with which ComfyUI says how a picture was made: what ran, and what its page showed."""
+
+_EXIF_COMFY = {"prompt": 0x0110, "workflow": 0x010F}
+"""Where ComfyUI keeps them in a WebP: as model and maker of the camera."""
+
 MAX_RECORD = 4 * 2**20
 """The longest record that is read, in characters."""
 
@@ -100,7 +106,8 @@ def read_texts(data: bytes, what: str = "the picture") -> dict[str, str]:
 
 
 def _png_texts(image: "ImageFile") -> dict[str, str]:
-    return {name: str(image.info[name]) for name in (PARAMETERS, RECORD) if isinstance(image.info.get(name), str)}
+    names = (PARAMETERS, RECORD, *COMFY)
+    return {name: str(image.info[name]) for name in names if isinstance(image.info.get(name), str)}
 
 
 def _exif_texts(image: "ImageFile") -> dict[str, str]:
@@ -111,6 +118,10 @@ def _exif_texts(image: "ImageFile") -> dict[str, str]:
         texts[RECORD] = description.removeprefix(f"{RECORD}:")
     if isinstance(comment, bytes) and comment.startswith(b"UNICODE\0"):
         texts[PARAMETERS] = comment.removeprefix(b"UNICODE\0").decode("utf-16-be", "replace")
+    for name, tag in _EXIF_COMFY.items():
+        told = exif.get(tag)
+        if isinstance(told, str) and told.startswith(f"{name}:"):
+            texts[name] = told.removeprefix(f"{name}:")
     return texts
 
 

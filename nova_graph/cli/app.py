@@ -153,6 +153,24 @@ def rerun(
     perform(lambda: rerun_picture(given, RunOptions(out, device, not no_cache), lines), traceback, lines)
 
 
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A workflow, or a picture.", show_default=False)],
+    graph: Annotated[
+        Path | None, typer.Argument(metavar="GRAPH", help="The file to write; none prints it.", show_default=False)
+    ] = None,
+    models_folder: Annotated[
+        Path | None, typer.Option("--models", metavar="DIR", help="The folder `models` of ComfyUI or A1111.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    traceback: Traceback = False,
+) -> None:
+    """Make a graph file of a ComfyUI workflow, or of a picture by nova-graph, ComfyUI or A1111."""
+    from nova_graph.cli.commands.importing import import_file
+
+    perform(lambda: import_file(source, graph, models_folder, force=force), traceback)
+
+
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; others than this machine's need NOVA_API_KEYS.")] = (

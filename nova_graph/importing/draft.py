@@ -1,0 +1,112 @@
+"""A graph in the making."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from engine.values import Json
+from nova_graph.cli.exits import UsageError
+
+Tree = dict[str, Json]
+
+FOLDERS: Final = {
+    "checkpoint": ("checkpoints", "Stable-diffusion"),
+    "lora": ("loras", "Lora"),
+    "vae": ("vae", "VAE"),
+    "image": ("../input",),
+}
+"""Where ComfyUI and A1111 keep files, in their folder `models`."""
+
+_ENDING: Final = re.compile(r"\.(safetensors|ckpt|pt|pth|sft|bin)$", re.IGNORECASE)
+
+
+class Draft:
+    """Gathers nodes under names of their own, inputs that a run may be given, and notes for whoever imports."""
+
+    def __init__(self, description: str, models: Path | None) -> None:
+        self._description = description
+        self._models = models
+        self.inputs: dict[str, Tree] = {}
+        self.nodes: dict[str, Tree] = {}
+        self.outputs: Tree = {}
+        self.notes: list[str] = []
+
+    def add(self, name: str, kind: str, inputs: Mapping[str, Json]) -> str:
+        """Add a node under a name like this one; returns its id. Ports without a value are left out."""
+        number, own = 1, name
+        while own in self.nodes:
+            number, own = number + 1, f"{name}{number + 1}"
+        ports: Tree = {port: value for port, value in inputs.items() if value is not None}
+        self.nodes[own] = {"type": kind, **({"inputs": ports} if ports else {})}
+        return own
+
+    def set(self, node: str, port: str, value: Json) -> None:
+        """Set a port of a node that is there already."""
+        given = self.nodes[node].setdefault("inputs", {})
+        assert isinstance(given, dict)
+        given[port] = value
+
+    def ask(self, name: str, kind: Json, default: Json) -> Json:
+        """Make a value an input of the graph, and return the reference; a name that is taken leaves it a value."""
+        if default is None:
+            return None
+        if name in self.inputs:
+            return literal(default)
+        self.inputs[name] = {"type": kind, "default": default}
+        return f"$inputs.{name}"
+
+    def save(self, image: str) -> None:
+        """Make an image of the graph a picture file."""
+        png = self.add("png", "Serializer", {"image": image})
+        number = png.removeprefix("png")
+        self.outputs |= {f"image{number}": image, f"file{number}": f"${png}.file"}
+
+    def note(self, text: str) -> None:
+        """Tell whoever imports, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def file(self, kind: str, name: Json) -> str:
+        """Return what a graph calls a file that another program named: its path in the folder of models, or a name."""
+        if not isinstance(name, str) or not name.strip():
+            raise UsageError(f"a {kind} has no name: {name!r}")
+        inside = name.strip().replace("\\", "/")
+        if self._models is not None:
+            for folder in FOLDERS[kind]:
+                path = self._models / folder / inside
+                if path.is_file():
+                    return str(path)
+            self.note(f"{inside} is not in {self._models / FOLDERS[kind][0]}")
+        if kind == "image":
+            return inside
+        stem = _ENDING.sub("", PurePosixPath(inside).name)
+        if self._models is None:
+            self.note(f"say where {stem} is: nova-graph models add {_quoted(stem)} PATH --kind {kind}")
+        return stem
+
+    def tree(self) -> Tree:
+        """Return the graph."""
+        tree: Tree = {"nova": 1, "description": self._description}
+        if self.inputs:
+            tree["inputs"] = {**self.inputs}
+        return {**tree, "nodes": {**self.nodes}, "outputs": self.outputs}
+
+
+def literal(value: Json) -> Json:
+    """Return a value as it stands at a port: a text that begins with a dollar doubles it."""
+    return f"${value}" if isinstance(value, str) and value.startswith("$") else value
+
+
+def whole_steps(steps: Json, denoise: Json) -> Json:
+    """Return the `steps` under which Sampler runs as many at this `denoise` as ComfyUI does: all that are asked for."""
+    if not isinstance(steps, int) or not isinstance(denoise, int | float) or not 0 < denoise < 1:
+        return steps
+    found = int(steps / denoise)
+    while int(found * denoise) < steps:
+        found += 1
+    return found
+
+
+def _quoted(name: str) -> str:
+    return name if re.fullmatch(r"[\w.-]+", name) else f'"{name}"'

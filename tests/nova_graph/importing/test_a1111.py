@@ -1,0 +1,195 @@
+"""A1111's generation parameters as graphs."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+from PIL.PngImagePlugin import PngInfo
+
+from nodes.pictures.record import read_texts
+from nodes.samplers import SamplerName, ScheduleName, a1111_sampler, a1111_schedule, sampler_of
+from nova_graph import Runtime, load, run
+from nova_graph.cli.exits import UsageError
+from nova_graph.cli.opening import every_node
+from nova_graph.graph_file import read_graph
+from nova_graph.importing import Imported, graph_text, import_graph
+from nova_graph.importing.a1111 import read_parameters
+
+TEXT = """\
+1girl, solo, <lora:ink:0.7>, (smile:1.1), <lora:old paper:0.5:1>$5
+second line
+Negative prompt: lowres,
+bad anatomy
+Steps: 28, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 5.5, Seed: 1234, Size: 832x1216, \
+Model hash: 0123456789, Model: novaAnimeXL_ilV55, VAE: sdxl_vae.safetensors, Denoising strength: 0.4, Clip skip: 2, \
+ADetailer model: face_yolov8n.pt, ADetailer prompt: "red eyes, $7", ADetailer confidence: 0.35, \
+ADetailer denoising strength: 0.3, ADetailer inpaint padding: 48, Hires upscale: 1.5, Hires steps: 15, \
+Hires upscaler: Latent, Lora hashes: "ink: 0d1e, old paper: 77", Version: v1.10.1"""
+
+GRAPH = """\
+nova: 1
+nodes:
+  loader:  {type: CheckpointLoader, inputs: {checkpoint: nova-nano}}
+  encoder:
+    type: Encoder
+    inputs:
+      text_encoders: $loader.text_encoders
+      prompt: "1girl, (blue hair:1.3), (full"
+      negative: low
+      weighting: a1111
+  pag: {type: PAG, inputs: {scale: 2.0}}
+  sampler:
+    type: Sampler
+    inputs:
+      model: $loader.model
+      conditioning: $encoder.conditioning
+      guidance: $pag.guidance
+      width: 128
+      height: 64
+      steps: 4
+      sampler: dpmpp_2m
+      schedule: karras
+      seed: 18446744073709551615
+  decode:  {type: Decode, inputs: {vae: $loader.vae, latents: $sampler.latents}}
+  png:     {type: Serializer, inputs: {image: $decode.image}}
+outputs: {image: $decode.image, file: $png.file}
+"""
+
+
+def picture(path: Path, **texts: str) -> Path:
+    info = PngInfo()
+    for name, text in texts.items():
+        info.add_text(name, text)
+    Pillow.new("RGB", (8, 8)).save(path, pnginfo=info)
+    return path
+
+
+def nodes_of(found: Imported, folder: Path) -> dict[str, Any]:
+    path = folder / "graph.yaml"
+    path.write_text(graph_text(found.tree))
+    assert read_graph(path, every_node()).check() == ()
+    nodes: Any = found.tree["nodes"]
+    return {name: each.get("inputs", {}) for name, each in nodes.items()}
+
+
+def test_all_that_the_text_says_is_in_the_graph(tmp_path: Path) -> None:
+    found = import_graph(picture(tmp_path / "it.png", parameters=TEXT))
+    nodes, inputs = nodes_of(found, tmp_path), found.tree["inputs"]
+    assert isinstance(inputs, dict)
+    given = {name: words["default"] for name, words in inputs.items() if isinstance(words, dict)}
+    assert given == {
+        "checkpoint": "novaAnimeXL_ilV55",
+        "prompt": "1girl, solo, (smile:1.1), $5\nsecond line",
+        "negative": "lowres,\nbad anatomy",
+        "width": 832,
+        "height": 1216,
+        "steps": 28,
+        "cfg": 5.5,
+        "sampler": "dpmpp_2m",
+        "schedule": "karras",
+        "seed": 1234,
+        "scale": 1.5,
+        "denoise": 0.4,
+    }
+    assert [nodes[name]["lora"] for name in ("lora", "lora2")] == ["ink", "old paper"]
+    assert (nodes["lora2"]["text_strength"], nodes["lora2"]["model_strength"]) == (0.5, 1.0)
+    assert nodes["vae"]["override"] == "sdxl_vae"
+    assert nodes["encoder"]["clip_skip"] == 2
+    assert nodes["resize"] == {"image": "$decode.image", "scale": "$inputs.scale"}
+    assert int(nodes["sampler2"]["steps"] * 0.4) == 15
+    assert nodes["face"]["prompt"] == "red eyes, $7"
+    assert nodes["detect"] == {"image": "$decode2.image", "confidence": 0.35}
+    assert nodes["detail"]["denoise"] == 0.3
+    assert nodes["detail"]["padding"] == 48
+
+
+def test_a_picture_s_parameters_draw_it_again(tmp_path: Path, runtime: Runtime) -> None:
+    (tmp_path / "first.yaml").write_text(GRAPH)
+    first = run(load(tmp_path / "first.yaml", runtime=runtime).plan())
+    parameters = read_texts(first.files[0].data)["parameters"]
+    found = import_graph(picture(tmp_path / "it.png", parameters=parameters))
+    nodes_of(found, tmp_path)
+    again = run(load(tmp_path / "graph.yaml", runtime=runtime).plan())
+    assert again.image.tobytes() == first.image.tobytes()
+    assert not any("another picture" in note for note in found.notes)
+
+
+def test_a_picture_of_ours_gives_its_own_graph(tmp_path: Path, runtime: Runtime) -> None:
+    (tmp_path / "first.yaml").write_text(
+        GRAPH.replace("nova: 1", "nova: 1\ninputs: {n: {type: integer}}").replace("steps: 4", "steps: $inputs.n")
+    )
+    first = run(load(tmp_path / "first.yaml", runtime=runtime).plan(n=3))
+    found = import_graph(_bytes(tmp_path, first.files[0].data))
+    nodes_of(found, tmp_path)
+    again = run(load(tmp_path / "graph.yaml", runtime=runtime).plan())
+    assert again.image.tobytes() == first.image.tobytes()
+    assert again.events[-1].ran == 0  # type: ignore[union-attr]
+
+
+def _bytes(folder: Path, data: bytes) -> Path:
+    path = folder / "first.png"
+    path.write_bytes(data)
+    return path
+
+
+def test_a_redrawn_picture_asks_for_its_original(tmp_path: Path) -> None:
+    text = "1girl\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x768, Denoising strength: 0.5"
+    found = import_graph(picture(tmp_path / "it.png", parameters=text))
+    nodes = nodes_of(found, tmp_path)
+    assert nodes["load"] == {"picture": "$inputs.picture", "width": "$inputs.width", "height": "$inputs.height"}
+    assert nodes["sampler"]["latents"] == "$encode.latents"
+    assert any("--picture" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("sampler", get_args(SamplerName))
+@pytest.mark.parametrize("schedule", get_args(ScheduleName))
+def test_names_of_samplers_lead_back(sampler: SamplerName, schedule: ScheduleName) -> None:
+    wanted = "uni_pc" if sampler == "uni_pc_bh2" else sampler
+    assert sampler_of(a1111_sampler(sampler, "normal"), a1111_schedule(schedule)) == (wanted, schedule)
+
+
+@pytest.mark.parametrize(
+    ("name", "schedule", "found"),
+    [
+        ("DPM++ 2M Karras", "", ("dpmpp_2m", "karras")),
+        ("DPM++ 3M SDE Exponential", "", ("dpmpp_3m_sde", "exponential")),
+        ("DPM++ 2M", "Automatic", ("dpmpp_2m", "karras")),
+        ("DPM++ 2M SDE", "Automatic", ("dpmpp_2m_sde", "exponential")),
+        ("Euler a", "Automatic", ("euler_ancestral", "normal")),
+        ("Euler a", "", ("euler_ancestral", "normal")),
+        ("Euler", "Uniform", ("euler", "normal")),
+        ("Restart", "", None),
+        ("Euler", "Turbo", None),
+    ],
+)
+def test_older_names_are_known(name: str, schedule: str, found: object) -> None:
+    assert sampler_of(name, schedule) == found
+
+
+def test_a_sampler_that_is_not_here_is_told(tmp_path: Path) -> None:
+    path = picture(tmp_path / "it.png", parameters="1girl\nSteps: 20, Sampler: Restart, Seed: 1")
+    with pytest.raises(UsageError, match="there is no sampler 'Restart'"):
+        import_graph(path)
+
+
+@pytest.mark.parametrize("text", ["", "1girl", "1girl\nSampler: Euler", 'Steps: "', "Steps" + ":" * 1_000_000])
+def test_a_text_without_fields_is_refused_or_read(text: str) -> None:
+    try:
+        assert read_parameters(text).prompt == ""
+    except UsageError as error:
+        assert "Steps" in str(error)  # noqa: PT017 - either is right
+
+
+@given(st.text(max_size=200), st.text(alphabet=':," \\aS\n<lor>', max_size=80))
+def test_a_stranger_s_text_is_read_or_refused(prompt: str, fields: str) -> None:
+    from nova_graph.importing import a1111
+
+    try:
+        read = read_parameters(f"{prompt}\nSteps: 3, Sampler: Euler, {fields}")
+        tree = a1111.translate(read, "it", None).tree()
+    except UsageError:
+        return
+    assert graph_text(tree).startswith("nova: 1")

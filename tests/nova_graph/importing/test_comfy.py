@@ -1,0 +1,265 @@
+"""ComfyUI's workflows as graphs."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nova_graph import Runtime, load, run
+from nova_graph.cli.exits import UsageError
+from nova_graph.cli.opening import every_node
+from nova_graph.graph_file import read_graph
+from nova_graph.importing import Imported, graph_text, import_graph
+from nova_graph.importing.comfy import KNOWN
+from nova_graph.importing.draft import whole_steps
+from tests.nova_graph.command import ROOT
+from tests.nova_graph.importing.workflows import NEGATIVE, PROMPT, Nodes, node, page, plain
+
+BY_HAND = """\
+nova: 1
+nodes:
+  loader:  {type: CheckpointLoader, inputs: {checkpoint: nova-nano}}
+  encoder:
+    type: Encoder
+    inputs:
+      text_encoders: $loader.text_encoders
+      prompt: "1girl, solo, (blue hair:1.2), smile, $5 #1 artist"
+      negative: "lowres, worst quality"
+      weighting: comfy
+  sampler:
+    type: Sampler
+    inputs:
+      model: $loader.model
+      conditioning: $encoder.conditioning
+      width: 128
+      height: 128
+      seed: 7
+      steps: 4
+      cfg: 5
+      sampler: euler
+      schedule: karras
+  decode:  {type: Decode, inputs: {vae: $loader.vae, latents: $sampler.latents}}
+  png:     {type: Serializer, inputs: {image: $decode.image}}
+outputs:
+  file: $png.file
+"""
+
+
+def imported(tmp_path: Path, workflow: Any, models: Path | None = None) -> Imported:
+    path = tmp_path / "workflow.json"
+    path.write_text(json.dumps(workflow))
+    return import_graph(path, models)
+
+
+def checked(tmp_path: Path, workflow: Any) -> dict[str, Any]:
+    """Import a workflow, find no mistake in what is written, and return its nodes' inputs."""
+    tree = imported(tmp_path, workflow).tree
+    path = tmp_path / "graph.yaml"
+    path.write_text(graph_text(tree))
+    assert read_graph(path, every_node()).check() == ()
+    nodes: Any = tree["nodes"]
+    return {name: each.get("inputs", {}) for name, each in nodes.items()}
+
+
+def refusal(tmp_path: Path, workflow: Any) -> str:
+    with pytest.raises(UsageError) as caught:
+        imported(tmp_path, workflow)
+    return str(caught.value)
+
+
+def test_it_draws_what_a_graph_by_hand_draws(tmp_path: Path, runtime: Runtime) -> None:
+    (tmp_path / "graph.yaml").write_text(graph_text(imported(tmp_path, plain()).tree))
+    (tmp_path / "hand.yaml").write_text(BY_HAND)
+    drawn = run(load(tmp_path / "graph.yaml", runtime=runtime).plan())
+    by_hand = run(load(tmp_path / "hand.yaml", runtime=runtime).plan())
+    assert drawn.image.tobytes() == by_hand.image.tobytes()
+
+
+def test_both_forms_give_one_graph(tmp_path: Path) -> None:
+    assert imported(tmp_path, page()).tree == imported(tmp_path, plain()).tree
+    assert imported(tmp_path, {"prompt": plain(), "client_id": "x"}).tree == imported(tmp_path, plain()).tree
+
+
+def test_what_one_wants_to_change_is_an_input(tmp_path: Path) -> None:
+    inputs: Any = imported(tmp_path, plain()).tree["inputs"]
+    assert inputs["prompt"] == {"type": "string", "default": PROMPT}
+    assert inputs["negative"]["default"] == NEGATIVE
+    assert inputs["seed"] == {"type": "seed", "default": 7}
+    assert {"checkpoint", "width", "height", "steps", "cfg", "sampler", "schedule"} <= set(inputs)
+
+
+def second_pass(workflow: Nodes) -> Nodes:
+    return {
+        **workflow,
+        "20": node("ImageScaleBy", upscale_method="nearest-exact", scale_by=1.5, image=["8", 0]),
+        "21": node("VAEEncode", pixels=["20", 0], vae=["4", 2]),
+        "22": node(
+            "KSampler",
+            **{**workflow["3"]["inputs"], "seed": 8, "steps": 20, "denoise": 0.35, "latent_image": ["21", 0]},
+        ),
+        "23": node("VAEDecode", samples=["22", 0], vae=["4", 2]),
+        "9": node("SaveImage", images=["23", 0]),
+    }
+
+
+def test_a_second_pass_takes_as_many_steps_as_in_comfyui(tmp_path: Path) -> None:
+    nodes = checked(tmp_path, second_pass(plain()))
+    assert nodes["sampler2"]["latents"] == "$encode.latents"
+    assert nodes["sampler2"]["seed"] == 8
+    assert nodes["sampler2"]["steps"] == 58
+    assert int(58 * 0.35) == 20
+    assert nodes["resize"] == {"image": "$decode.image", "method": "nearest", "scale": 1.5}
+    assert nodes["encoder"] == checked(tmp_path, plain())["encoder"]
+
+
+@given(st.integers(1, 150), st.floats(0.01, 1, exclude_max=True))
+def test_steps_under_a_denoise_are_all_done(steps: int, denoise: float) -> None:
+    found = whole_steps(steps, denoise)
+    assert isinstance(found, int)
+    assert int(found * denoise) == steps
+
+
+def test_what_a_model_carries_becomes_ports(tmp_path: Path) -> None:
+    workflow = plain()
+    workflow |= {
+        "30": node(
+            "LoraLoader",
+            lora_name="a\\ink.safetensors",
+            strength_model=0.8,
+            strength_clip=0.5,
+            model=["4", 0],
+            clip=["4", 1],
+        ),
+        "31": node("ModelSamplingDiscrete", sampling="v_prediction", zsnr=True, model=["30", 0]),
+        "32": node("RescaleCFG", multiplier=0.7, model=["31", 0]),
+        "33": node("PerturbedAttentionGuidance", scale=2.5, model=["32", 0]),
+        "34": node("CLIPSetLastLayer", stop_at_clip_layer=-2, clip=["30", 1]),
+        "35": node("VAELoader", vae_name="fix.safetensors"),
+    }
+    workflow["3"]["inputs"]["model"] = ["33", 0]
+    workflow["6"]["inputs"]["clip"] = workflow["7"]["inputs"]["clip"] = ["34", 0]
+    workflow["8"]["inputs"]["vae"] = ["35", 0]
+    nodes = checked(tmp_path, workflow)
+    assert nodes["lora"] == {
+        "model": "$loader.model",
+        "text_encoders": "$loader.text_encoders",
+        "lora": "ink",
+        "model_strength": 0.8,
+        "text_strength": 0.5,
+    }
+    assert nodes["loader"]["prediction"] == "v_prediction"
+    assert nodes["loader"]["zero_terminal_snr"] == "yes"
+    assert nodes["sampler"]["model"] == "$lora.model"
+    assert nodes["sampler"]["rescale"] == 0.7
+    assert nodes["sampler"]["guidance"] == "$pag.guidance"
+    assert nodes["encoder"]["text_encoders"] == "$lora.text_encoders"
+    assert nodes["encoder"]["clip_skip"] == 2
+    assert nodes["vae"] == {"bundled": "$loader.vae", "override": "fix"}
+
+
+def test_a_picture_is_repainted_where_its_mask_is(tmp_path: Path) -> None:
+    workflow = plain()
+    workflow |= {
+        "40": node("LoadImage", image="girl.png"),
+        "41": node("VAEEncode", pixels=["40", 0], vae=["4", 2]),
+        "42": node("SetLatentNoiseMask", samples=["41", 0], mask=["40", 1]),
+    }
+    workflow["3"]["inputs"] |= {"latent_image": ["42", 0], "denoise": 0.5}
+    nodes = checked(tmp_path, workflow)
+    assert nodes["load"] == {"picture": "$inputs.picture"}
+    assert nodes["sampler"]["latents"] == "$encode.latents"
+    assert nodes["sampler"]["mask"] == "$load.mask"
+    assert nodes["sampler"]["denoise"] == "$inputs.denoise"
+
+
+def test_files_are_found_in_the_folder_of_models(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    (models / "checkpoints" / "anime").mkdir(parents=True)
+    (models / "checkpoints" / "anime" / "nova-nano.safetensors").write_bytes(b"")
+    inputs: Any = imported(tmp_path, plain(), models).tree["inputs"]
+    assert inputs["checkpoint"]["default"] == str(models / "checkpoints" / "anime" / "nova-nano.safetensors")
+    found = imported(tmp_path, plain(), tmp_path)
+    assert any("nova-nano.safetensors is not in" in note for note in found.notes)
+
+
+def test_every_node_without_a_counterpart_is_named_at_once(tmp_path: Path) -> None:
+    workflow = plain()
+    workflow["50"] = node("FreeU_V2", b1=1.3, model=["4", 0])
+    workflow["51"] = node("Mystery", conditioning=["6", 0])
+    workflow["52"] = node("Unused", model=["4", 0])
+    workflow["3"]["inputs"] |= {"model": ["50", 0], "positive": ["51", 0]}
+    told = refusal(tmp_path, workflow)
+    assert "FreeU_V2 (node 50)" in told
+    assert "Mystery (node 51)" in told
+    assert "Unused" not in told
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"9": node("SaveImage", images=["77", 0])}, "no node 77"),
+        ({"9": node("SaveImage")}, "nothing is connected to images of SaveImage (node 9)"),
+        ({"9": node("Note")}, "saves no picture"),
+        ({"8": node("Reroute", any=["8", 0])}, "in a circle"),
+        ({"8": node("VAEDecode", samples=["5", 0], vae=["4", 2])}, "decodes what no sampler has drawn"),
+        ({"8": node("VAEDecode", samples=["4", 0], vae=["4", 2])}, "gives no latents"),
+        ({"6": node("CLIPTextEncode", text=["4", 0], clip=["4", 1])}, "is computed by CheckpointLoaderSimple"),
+        ({"4": node("CheckpointLoaderSimple")}, "a checkpoint has no name"),
+    ],
+)
+def test_what_is_wrong_is_told(tmp_path: Path, change: Nodes, words: str) -> None:
+    assert words in refusal(tmp_path, {**plain(), **change})
+
+
+def test_a_sampler_that_feeds_itself_is_told(tmp_path: Path) -> None:
+    workflow = plain()
+    workflow["5"] = node("SetLatentNoiseMask", samples=["3", 0], mask=["40", 1])
+    workflow["40"] = node("LoadImage", image="girl.png")
+    assert "in a circle, or is too deep" in refusal(tmp_path, workflow)
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "{", '{"nodes": 3}', '{"a": {"class_type": "SaveImage"}, "b": 1}', "{" * 100_000, '{"a":' * 100_000]
+)
+def test_what_is_no_workflow_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "workflow.json"
+    path.write_text(text)
+    with pytest.raises(UsageError):
+        import_graph(path)
+
+
+def test_subgraphs_are_asked_for_unpacked(tmp_path: Path) -> None:
+    assert "Export (API)" in refusal(tmp_path, {**page(), "definitions": {"subgraphs": [{}]}})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+ports = st.sampled_from(["model", "clip", "positive", "samples", "images", "text", "steps", "denoise", "latent_image"])
+links = st.tuples(st.sampled_from(["3", "4", "5", "6", "7", "8"]), st.integers(0, 2)).map(list)
+
+
+@given(st.sampled_from(sorted(plain())), st.dictionaries(ports, links | json_values, max_size=4))
+def test_a_stranger_s_workflow_gives_a_graph_or_an_error(name: str, inputs: dict[str, Any]) -> None:
+    from nova_graph.importing import comfy
+    from nova_graph.importing.comfy_workflow import read_workflow
+
+    workflow = plain()
+    workflow[name]["inputs"] |= inputs
+    try:
+        tree = comfy.translate(read_workflow(json.dumps(workflow), "it"), "it", None).tree()
+    except UsageError:
+        return
+    assert graph_text(tree).startswith("nova: 1")
+
+
+def test_the_guide_names_the_nodes_that_are_known() -> None:
+    table = (ROOT / "docs" / "importing.md").read_text().partition("| nodes | become |")[2].partition("\n\n")[0]
+    named = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert named == KNOWN
