@@ -1,12 +1,12 @@
 """Pictures to files."""
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from engine.context import Context
 from engine.node import Node, Output
+from nodes.program import program_version
 from nodes.values import Files, Image
 
 
@@ -40,12 +40,6 @@ class Serializer(Node[Serialized]):
         from nodes.pictures.defaults import known_defaults
         from nodes.pictures.files import Story, encode_files
 
-        story = Story(ctx.provenance, _program(), known_defaults()) if self.metadata == "all" else None
+        program = f"nova-graph {program_version()}"
+        story = Story(ctx.provenance, program, known_defaults()) if self.metadata == "all" else None
         return Serialized(file=encode_files(self.image, story, self.format, self.quality, ctx.check))
-
-
-def _program() -> str:
-    try:
-        return f"nova-graph {version('nova-graph')}"
-    except PackageNotFoundError:
-        return "nova-graph"

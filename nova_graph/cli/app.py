@@ -43,6 +43,26 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": _HELP_NAMES},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from nodes.program import program_version
+
+        sys.stdout.write(f"nova-graph {program_version()}\n")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
+]
+
+
+@app.callback()
+def program(version: Version = False) -> None:
+    """Draw SDXL anime pictures from graphs of typed nodes."""
+
+
 app.add_typer(cache, name="cache")
 app.add_typer(models, name="models")
 

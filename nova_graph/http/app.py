@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from nodes.program import program_version
 from nova_graph.http import checks, events, files, graphs, jobs, predict, reports
 from nova_graph.http.addresses import Resolve, resolve_host
 from nova_graph.http.auth import Keys
@@ -47,7 +48,7 @@ def create_app(
 
     app = FastAPI(
         title="nova-graph",
-        version=reports.program_version(),
+        version=program_version(),
         description="Pictures from graphs of typed nodes.",
         docs_url=None,
         redoc_url=None,

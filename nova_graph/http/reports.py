@@ -2,7 +2,6 @@
 
 import statistics
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -91,14 +90,6 @@ async def webhook_secret(owner: Owner, parts: Parts) -> Response:
     if not parts.settings.webhook_secret.get_secret_value():
         raise Trouble(404, "This service sends no webhooks.")
     return answer(SecretView(secret=owner_secret(parts.settings, owner)), headers={"Cache-Control": "no-store"})
-
-
-def program_version() -> str:
-    """Return the version of nova-graph."""
-    try:
-        return version("nova-graph")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def timings_of(jobs: Sequence[Job]) -> TimingsView:

@@ -28,9 +28,14 @@ class ModalRemote:
     """The Modal Dict with word for containers that still start; None for an app that ends with its client."""
 
     def prepare(self, documents: Sequence[Document]) -> Iterable[Message]:
-        """Call the processor-only function, once for all graphs."""
-        messages: Iterable[Message] = self.prepare_function.remote_gen(list(documents))
-        return messages
+        """Call the processor-only function, once for all graphs; raises CloudError where its time was not enough."""
+        from modal.exception import FunctionTimeoutError
+
+        try:
+            yield from self.prepare_function.remote_gen(list(documents))
+        except FunctionTimeoutError:
+            text = "what the graph needs was not downloaded within an hour"
+            raise CloudError(f"{text}\n  Run it again: the download goes on where it stopped.", "fault") from None
 
     def run(self, document: Document, previews: bool) -> Generator[Message, None, None]:
         """Call the GPU class; a caller that stops listening cancels the call, or takes it back before it begins."""

@@ -16,7 +16,7 @@ from nova_graph.modal.no_device import no_device
 from nova_graph.modal.preload import Held, load_on_processor, models_document, with_held
 from nova_graph.modal.settings import CloudSettings
 from nova_graph.modal.studio import Studio
-from nova_graph.modal.timing import TimingLog
+from nova_graph.modal.timing import TimingLog, forget_old
 from nova_graph.modal.volume import Shared
 from nova_graph.models import usual_budget
 from nova_graph.options import read_options
@@ -80,6 +80,7 @@ def open_studio(
         budget = usual_budget(runtime.environment) - sum(map(weight_bytes, held.values()))
         runtime = local_runtime(settings=settings, options=replace(options, pool=max(1, budget)), warn=tell)
     runtime = with_held(without_history(runtime), held or {})
+    forget_old(settings.cache / "timing")
     timing = TimingLog(settings.cache / "timing", os.environ.get("MODAL_TASK_ID", "local"))
     return Studio(runtime, volume, timing, leave, cold=time.time() - began, fallback=cloud.fallback)
 

@@ -2,13 +2,18 @@
 
 import json
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Final
 
 from engine.values import Json
 from nova_graph.modal.prices import AS_OF, estimate
+
+KEEP_DAYS: Final = 30
+"""Files of containers that wrote nothing for so long are deleted; no container of Modal's lives longer than a day."""
 
 _SAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -25,6 +30,15 @@ class TimingLog:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / f"{_SAFE.sub('-', self.container)}.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
+
+
+def forget_old(folder: Path, now: float | None = None) -> int:
+    """Delete the files of containers that are long gone; returns how many there were."""
+    until = (time.time() if now is None else now) - KEEP_DAYS * 86_400
+    old = [path for path in folder.glob("*.jsonl") if path.stat().st_mtime < until]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)
 
 
 def read_entries(folder: Path) -> list[dict[str, Json]]:

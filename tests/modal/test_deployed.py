@@ -184,3 +184,10 @@ def test_gpus_are_asked_for_in_order_and_settings_reach_the_containers(cloud: Cl
     assert not artist.definition.secret_ids
     assert plane.images.environ(artist.definition.image_id)["NOVA_MODAL_APP"] == "choosy"
     assert not plane.unanswered()
+
+
+def test_a_graph_without_pictures_asks_for_no_folder(deployed: Cloud) -> None:
+    path = deployed.folder / "loader.yaml"
+    loader = "{type: CheckpointLoader, inputs: {checkpoint: nova-nano}}"
+    path.write_text(f"nova: 1\nnodes: {{loader: {loader}}}\noutputs: {{model: $loader.model}}\n")
+    deployed.nova_graph("run", str(path), "--on", "modal", "--out", "README.md/pictures")

@@ -4,8 +4,10 @@ import ast
 import importlib.metadata
 import inspect
 import json
+import os
 import re
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from engine.values import Json
 from nova_graph.modal.image import environ, requirements
 from nova_graph.modal.prices import AS_OF, PER_SECOND, estimate, listed_gpu
 from nova_graph.modal.settings import CloudSettings, own_environ, read_cloud_settings, read_gpus
-from nova_graph.modal.timing import TimingLog, read_entries, summarize
+from nova_graph.modal.timing import KEEP_DAYS, TimingLog, forget_old, read_entries, summarize
 from tests.modal.cloud import ROOT
 from tests.modal.control_plane.packages import closure
 
@@ -127,6 +129,16 @@ def test_timing_files_of_many_containers_are_one_report(tmp_path: Path) -> None:
     assert (report["calls"], report["containers"], report["failed"], report["cold_starts"]) == (2, 2, 1, 1)
     assert report["gpu_dollars"] == round((8 + 9) * PER_SECOND["L4"], 4), "a cold start is paid too"
     assert json.dumps(summarize([]))
+
+
+def test_timing_files_of_containers_long_gone_are_deleted(tmp_path: Path) -> None:
+    for name, days in (("ta-old", KEEP_DAYS + 1), ("ta-new", KEEP_DAYS - 1)):
+        TimingLog(tmp_path, name).add({"seconds": 1.0})
+        then = time.time() - days * 86_400
+        os.utime(tmp_path / f"{name}.jsonl", (then, then))
+    assert forget_old(tmp_path) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["ta-new.jsonl"]
+    assert forget_old(tmp_path / "nothing") == 0
 
 
 def test_every_requirement_is_pinned_as_here() -> None:

@@ -303,7 +303,9 @@ def test_models_lists_and_notes_what_is_there(command: Command) -> None:
     assert "gone.safetensors" in command.call("models", "add", "x", "gone.safetensors", code=3).stderr
 
 
-@pytest.mark.parametrize("words", [["--help"], ["check", "graph.yaml"], ["plan", "graph.yaml"], ["nodes"], ["schema"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["check", "graph.yaml"], ["plan", "graph.yaml"], ["nodes"], ["schema"]]
+)
 def test_nothing_heavy_is_imported_before_a_run(command: Command, words: list[str]) -> None:
     command.write(PAINTING)
     program = (

@@ -17,7 +17,7 @@ from nova_graph.cli.commands.run import close_display, display, print_outputs
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.flags import read_settings
 from nova_graph.cli.opening import Given, declared_inputs, given_inputs, open_graph, open_runtime
-from nova_graph.cli.saving import Saved, check_folder, save_outputs
+from nova_graph.cli.saving import Saved, check_folder, makes_pictures, save_outputs
 from nova_graph.cli.summary import Summary
 
 if TYPE_CHECKING:
@@ -56,8 +56,10 @@ def run_on_modal(given: Given, options: CloudOptions, lines: "Lines | None") -> 
     from nova_graph.modal.settings import read_cloud_settings
 
     settings = read_cloud_settings()
-    documents = _documents(given, options.sweeps)
-    check_folder(options.out)
+    bounds = _bounds(given, options.sweeps)
+    if any(map(makes_pictures, bounds)):
+        check_folder(options.out)
+    documents = [document(bound) for bound in bounds]
     with modal_errors(settings):
         remote = deployed(settings)
         if len(documents) == 1:
@@ -66,7 +68,7 @@ def run_on_modal(given: Given, options: CloudOptions, lines: "Lines | None") -> 
         return _run_all(remote, documents, options.out, given.path.stem)
 
 
-def _documents(given: Given, sweeps: Sequence[str]) -> list[dict[str, Json]]:
+def _bounds(given: Given, sweeps: Sequence[str]) -> list[Bound]:
     """Settle the graph here for every run, so that a mistake starts no container; raises UsageError, GraphErrors."""
     with open_runtime(on_disk=False) as runtime:
         graph = open_graph(given.path, runtime)
@@ -75,7 +77,7 @@ def _documents(given: Given, sweeps: Sequence[str]) -> list[dict[str, Json]]:
         bounds = [graph.bind(each) for each in runs]
     for bound in bounds:
         _refuse_pictures(bound)
-    return [document(bound) for bound in bounds]
+    return bounds
 
 
 def _combinations(graph: "Graph", sweeps: Sequence[str]) -> list[dict[str, Json]]:
