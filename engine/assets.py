@@ -1,4 +1,4 @@
-"""Things outside the graph that a graph names: weights, detectors, pictures."""
+"""Things outside the graph that a graph names: weights, detectors, upscalers, pictures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -11,8 +11,10 @@ from nodes.load_image import LoadImage
 from nodes.lora import LoRA
 from nodes.pag import PAG
 from nodes.resize_image import ResizeImage
+from nodes.resize_latents import ResizeLatents
 from nodes.sampler import Sampler
 from nodes.serializer import Serializer
+from nodes.upscale_image import UpscaleImage
 from nodes.vae import VAE
 
 
@@ -30,6 +32,8 @@ def built_in() -> Registry:
             EncodeImage,
             LoadImage,
             ResizeImage,
+            UpscaleImage,
+            ResizeLatents,
             DetectFaces,
             FaceDetailer,
             Serializer,

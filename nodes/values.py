@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from nodes.sdxl.detector import LiveDetector
     from nodes.sdxl.model import LiveModel
     from nodes.sdxl.text import LiveTextEncoders
+    from nodes.sdxl.upscaler import LiveUpscaler
     from nodes.sdxl.vae import LiveVae
 
 DType = Literal["F32", "F16", "BF16", "U8", "I64"]
@@ -117,6 +118,19 @@ class Detector(Handle["LiveDetector"]):
         from nodes.sdxl.detector import load_detector
 
         return load_detector(self, loading)
+
+
+@dataclass(frozen=True, slots=True)
+class Upscaler(Handle["LiveUpscaler"]):
+    """How to get a network that makes pictures larger."""
+
+    weights: Weights
+
+    def load(self, loading: Loading) -> "LiveUpscaler":
+        """Load the network."""
+        from nodes.sdxl.upscaler import load_upscaler
+
+        return load_upscaler(self, loading)
 
 
 @dataclass(frozen=True, slots=True)

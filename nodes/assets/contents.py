@@ -18,6 +18,8 @@ def check_suffix(path: Path, kind: str, allow_pickle: bool) -> None:
     if suffix not in _PICKLES:
         raise AssetRefused(f"{path.name} is no {kind}", hint="Weights are files that end in .safetensors.")
     why = f"{path.name} is a pickle, and a pickle can run any program when it is opened"
+    if kind == "upscaler":
+        raise AssetRefused(why, hint="Use a .safetensors file of it, or write one; docs/checkpoints.md tells how.")
     if kind != "detector":
         raise AssetRefused(why, hint="Use the .safetensors file that most authors publish beside it.")
     if suffix != ".pt":

@@ -27,9 +27,9 @@ def _unheard(_done: int, _total: int | None, _what: str) -> None:
 class LocalAssets:
     """Looks names up as docs/checkpoints.md tells; implements `engine.assets.Assets`.
 
-    Kinds: checkpoint (`auto`, `nova-nano`), vae (`auto`, `none`), detector (`auto`), lora (`none`), and any other, such
-    as image, as a plain file. Every kind takes a name in models.lock or in the cache and, where allowed, a path.
-    `reading` hears how far a file is read that was never seen before, which takes a while for a big one.
+    Kinds: checkpoint (`auto`, `nova-nano`), vae (`auto`, `none`), detector (`auto`), lora (`none`), upscaler, and any
+    other, such as image, as a plain file. Every kind takes a name in models.lock or in the cache and, where allowed, a
+    path. `reading` hears how far a file is read that was never seen before, which takes a while for a big one.
     """
 
     def __init__(self, settings: Settings, patience: Patience = _PATIENCE, reading: Report = _unheard) -> None:

@@ -53,6 +53,12 @@ def target_size(
     return (_on_grid(across * scale), _on_grid(down * scale))
 
 
+def scaled_down_to_grid(own: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Return a (width, height) `scale` times larger, rounded down to multiples of 8, as A1111's upscalers have it."""
+    width, height = (max(GRID, int(side * scale) // GRID * GRID) for side in own)
+    return (width, height)
+
+
 def resize_picture(picture: Picture, size: tuple[int, int], fit: Fit, method: Method = "lanczos") -> Picture:
     """Return a picture at another size; at its own size, the picture itself."""
     if size == (picture.width, picture.height):

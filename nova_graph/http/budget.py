@@ -90,6 +90,9 @@ def needs_of(bound: Bound, picture_size: PictureSize) -> Needs:
         if "width" in ports and "height" in ports:
             batch = _resized(node, batch)
             pixels += batch.pixels
+        if "max_factor" in ports:
+            largest, batch = _upscaled(node, batch)
+            pixels += largest.pixels
         if "steps" in ports:
             steps += _number(node, "steps", 0) * batch.count
         made[node.id] = batch
@@ -144,6 +147,15 @@ def _resized(node: BoundNode, batch: _Batch) -> _Batch:
         width, height = width or height * ratio, height or width * ratio
     scale = _number(node, "scale", 1)
     return _Batch((width or batch.width) * scale, (height or batch.height) * scale, batch.count)
+
+
+def _upscaled(node: BoundNode, batch: _Batch) -> tuple[_Batch, _Batch]:
+    """Return the largest pictures that an upscaler may make, and what comes out: those, or another size of them."""
+    factor = _number(node, "max_factor", 1)
+    scale = _number(node, "scale", factor)
+    most = max(factor, scale)
+    largest = replace(batch, width=batch.width * most, height=batch.height * most)
+    return largest, replace(batch, width=batch.width * scale, height=batch.height * scale)
 
 
 def _number(node: BoundNode, port: str, otherwise: float) -> float:

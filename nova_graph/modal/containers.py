@@ -32,6 +32,7 @@ KERNELS = (
     "nodes.sdxl.pool",
     "nodes.sdxl.prompt",
     "nodes.sdxl.text",
+    "nodes.sdxl.upscale",
     "nodes.sdxl.vae",
 )
 """What nodes import when they run: torch, diffusers and transformers come with it; ultralytics is imported besides."""

@@ -131,7 +131,7 @@ FORBIDDEN = [
 ]
 
 
-@pytest.mark.parametrize("kind", ["checkpoint", "vae", "detector", "lora", "image"])
+@pytest.mark.parametrize("kind", ["checkpoint", "vae", "detector", "lora", "upscaler", "image"])
 @pytest.mark.parametrize("name", FORBIDDEN)
 def test_strangers_cannot_say_paths(settings: Settings, kind: str, name: str) -> None:
     put(settings.folders[0] / "secret.png")
@@ -239,6 +239,17 @@ def test_pickled_detectors_need_permission(settings: Settings) -> None:
         careful.find(Asset("detector", str(pickled)))
     with pytest.raises(AssetRefused, match=r"pickle"):
         trusting.find(Asset("checkpoint", str(pickled)))
+
+
+def test_upscalers_are_never_pickles(settings: Settings) -> None:
+    trusting = assets_of(replace(settings, allow_pickle=True))
+    path = put(settings.cache / "upscaler" / "4x-AnimeSharp.safetensors")
+    assert found(trusting, "upscaler", "4x-AnimeSharp").path == path
+    pickled = put(settings.cache / "upscaler" / "4x-AnimeSharp.pth", b"PK\x03\x04")
+    for name in (pickled.name, str(pickled)):
+        with pytest.raises(AssetRefused, match="is a pickle") as caught:
+            trusting.find(Asset("upscaler", name))
+        assert "docs/checkpoints.md tells how" in caught.value.hint
 
 
 def test_kinds_of_other_peoples_nodes_are_plain_files(settings: Settings) -> None:

@@ -35,9 +35,11 @@ PATHS = [
 def naming(kind: str, name: str) -> dict[str, Any]:
     """Return a graph that names something outside itself."""
     ports = {"CheckpointLoader": "checkpoint", "LoadImage": "picture", "DetectFaces": "detector", "VAE": "override"}
+    ports["UpscaleImage"] = "upscaler"
     outputs = {"CheckpointLoader": "model", "LoadImage": "image", "DetectFaces": "boxes", "VAE": "vae"}
+    outputs["UpscaleImage"] = "image"
     nodes: dict[str, Any] = {"it": {"type": kind, "inputs": {ports[kind]: name}}}
-    if kind == "DetectFaces":
+    if kind in ("DetectFaces", "UpscaleImage"):
         nodes["picture"] = {"type": "LoadImage", "inputs": {"picture": "x"}}
         nodes["it"]["inputs"]["image"] = "$picture.image"
     if kind == "VAE":
@@ -46,7 +48,7 @@ def naming(kind: str, name: str) -> dict[str, Any]:
     return {"nova": 1, "nodes": nodes, "outputs": {"it": f"$it.{outputs[kind]}"}}
 
 
-@pytest.mark.parametrize("kind", ["CheckpointLoader", "LoadImage", "DetectFaces", "VAE"])
+@pytest.mark.parametrize("kind", ["CheckpointLoader", "LoadImage", "DetectFaces", "VAE", "UpscaleImage"])
 def test_graphs_name_nothing_by_path_or_address(client: httpx.Client, kind: str) -> None:
     for path in PATHS:
         answer = client.post("/v1/jobs", json={"graph": naming(kind, path)})

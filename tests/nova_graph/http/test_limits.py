@@ -194,6 +194,65 @@ def test_batches_are_followed_along_the_wires() -> None:
     assert needs.steps == 64
 
 
+def enlarged(**inputs: Any) -> dict[str, Any]:
+    """Return a graph that makes a picture of 304x200 larger with an upscaler, and then twice as large."""
+    return {
+        "nova": 1,
+        "nodes": {
+            "load": {"type": "LoadImage", "inputs": {"picture": "x", "width": 304, "height": 200}},
+            "larger": {"type": "UpscaleImage", "inputs": {"image": "$load.image", "upscaler": "y", **inputs}},
+            "twice": {"type": "ResizeImage", "inputs": {"image": "$larger.image", "scale": 2.0}},
+        },
+        "outputs": {"image": "$twice.image"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("inputs", "made", "out"),
+    [({}, 4, 4), ({"scale": 1.5}, 4, 1.5), ({"max_factor": 2}, 2, 2), ({"max_factor": 2, "scale": 6.0}, 6, 6)],
+)
+def test_upscalers_count_with_the_largest_picture_they_may_make(
+    inputs: dict[str, Any], made: float, out: float
+) -> None:
+    own = 304 * 200
+    needs = needs_of(bind(parse(enlarged(**inputs)), built_in()), no_picture)
+    assert needs.pixels == own + own * made**2 + own * (2 * out) ** 2
+
+
+def test_latents_that_are_resized_count() -> None:
+    tree: dict[str, Any] = {
+        "nova": 1,
+        "nodes": {
+            "load": {"type": "CheckpointLoader"},
+            "text": {"type": "Encoder", "inputs": {"text_encoders": "$load.text_encoders", "prompt": "x"}},
+            "draw": {
+                "type": "Sampler",
+                "inputs": {"model": "$load.model", "conditioning": "$text.conditioning", "width": 512, "height": 256},
+            },
+            "larger": {"type": "ResizeLatents", "inputs": {"latents": "$draw.latents", "scale": 2.0}},
+            "wide": {"type": "ResizeLatents", "inputs": {"latents": "$larger.latents", "width": 2048}},
+        },
+        "outputs": {"latents": "$wide.latents"},
+    }
+    needs = needs_of(bind(parse(tree), built_in()), no_picture)
+    assert needs.pixels == 512 * 256 + 1024 * 512 + 2048 * 4096
+
+
+def test_a_picture_that_an_upscaler_would_make_too_large_is_refused(alice: httpx.Client) -> None:
+    name = alice.post("/v1/files", content=png(100, 100), headers={"Content-Type": "image/png"}).json()["name"]
+    nodes: dict[str, Any] = {
+        "load": {"type": "LoadImage", "inputs": {"picture": name}},
+        "larger": {"type": "UpscaleImage", "inputs": {"image": "$load.image", "upscaler": "y"}},
+    }
+    nodes["larger"]["inputs"] |= {"scale": 0.5, "max_factor": 16}
+    tree: dict[str, Any] = {"nova": 1, "nodes": nodes, "outputs": {"image": "$larger.image"}}
+    for path in ("/v1/check", "/v1/plan", "/v1/jobs"):
+        answer = alice.post(path, json={"graph": tree})
+        assert is_problem(answer, 422)
+        assert "here it is 2,570,000" in answer.json()["problems"][0]["message"]
+    alice.delete(f"/v1/files/{name}")
+
+
 def test_a_side_that_is_left_out_follows_the_picture() -> None:
     tree: dict[str, Any] = {
         "nova": 1,
