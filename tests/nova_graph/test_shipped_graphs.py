@@ -12,6 +12,7 @@ from engine.reading import read
 from engine.values import Json
 from nodes.assets import read_settings
 from nova_graph import Result, Runtime, load, local_runtime, run
+from tests.nodes.sdxl.upscalers import compact, written
 
 GRAPHS = sorted(Path("graphs").rglob("*.yaml"))
 SCHEMA = json.loads(Path("schemas/graph.schema.json").read_text(encoding="utf-8"))
@@ -30,7 +31,7 @@ def draw(runtime: Runtime, name: str, **inputs: Json) -> Result:
 
 
 def test_there_are_graphs() -> None:
-    assert len(GRAPHS) >= 6
+    assert len(GRAPHS) >= 7
 
 
 @pytest.mark.parametrize("path", GRAPHS, ids=str)
@@ -56,3 +57,18 @@ def test_the_sweep_draws_three_moods_with_one_loaded_checkpoint(runtime: Runtime
     assert [file.seed for file in result.files] == [11, 11, 11]
     assert len({file.pixel_sha256 for file in result.files}) == 3
     assert [step.id for step in result.plan.to_run if step.type == "CheckpointLoader"] in (["loader"], [])
+
+
+def test_hires_draws_a_larger_picture_in_two_passes(runtime: Runtime) -> None:
+    result = draw(runtime, "hires.yaml", seed=7)
+    (file,) = result.files
+    assert (file.width, file.height, file.seed) == (192, 192, 7)
+    assert [step.id for step in result.plan.to_run if step.type in ("ResizeImage", "UpscaleImage")] == ["lanczos"]
+    assert {"draw/sampler", "encode", "again", "face/detail"} <= {step.id for step in result.plan.to_run}
+
+
+def test_hires_enlarges_with_an_upscaler_that_is_named(runtime: Runtime, tmp_path: Path) -> None:
+    path = written(tmp_path / "2x-tiny.safetensors", compact(2))
+    result = draw(runtime, "hires.yaml", seed=7, upscaler=str(path), scale=2.0, face=False)
+    assert [(file.width, file.height) for file in result.files] == [(256, 256)]
+    assert [step.id for step in result.plan.to_run if step.type in ("ResizeImage", "UpscaleImage")] == ["upscale"]
