@@ -123,4 +123,4 @@ def _in_tiles(live: LiveUpscaler, unit: torch.Tensor, tile: int, watch: Watch, r
             target += made * row.share[:, None] * column.share
             done += 1
             report(done, len(rows) * len(columns))
-    return (larger.clamp(0, 1) * 255).round().to(torch.uint8)
+    return larger.clamp_(0, 1).mul_(255).round_().to(torch.uint8)

@@ -93,13 +93,13 @@ def _described(name: str, tensors: dict[str, torch.Tensor]) -> Any:
 
 def _unfit(described: Any) -> str:
     """Say why a network is none that makes a colour picture larger; empty if it is one."""
-    kind = f"it is a {described.architecture.name} network"
+    kind = f"it is of the architecture {described.architecture.name},"
     if not isinstance(described, ImageModelDescriptor) or described.purpose != "SR" or described.scale <= 1:
         return f"{kind} for another purpose ({described.purpose}, factor {described.scale})"
     if (described.input_channels, described.output_channels) != (RGB, RGB):
         return f"{kind} from {described.input_channels} to {described.output_channels} channels, not for RGB"
     if described.architecture.id in MAKES_NOISE:
-        return f"{kind}, which draws with noise of its own, so that no picture could be made again"
+        return f"{kind} which draws with noise of its own, so that no picture could be made again"
     return ""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from spandrel import ModelLoader
+from spandrel.architectures.AuraSR import AuraSR
 
 from engine.errors import AssetRefused, Cancelled, NovaError
 from nodes.sdxl.arrays import from_tensor, to_tensor
@@ -194,12 +195,31 @@ def without(tensors: Tensors, name: str) -> Tensors:
     return {key: tensor for key, tensor in tensors.items() if key != name}
 
 
+def noisy() -> Tensors:
+    """Return the weights of the smallest AuraSR, which adds noise to pictures."""
+    network = AuraSR(
+        dim=8,
+        image_size=None,
+        input_image_size=None,
+        style_network={"dim_in": 8, "dim_out": 32, "depth": 2},
+        up_dim_mults=(1, 1, 1, 1, 1),
+        down_dim_mults=(1, 1, 1),
+        full_attn=(False, False, False, False, False),
+        self_attn_dim_head=8,
+        attn_depths=(1, 1, 1, 1, 1),
+        mid_attn_depth=1,
+        num_conv_kernels=2,
+    )
+    return dict(network.state_dict())
+
+
 REFUSED: list[tuple[str, Callable[[], Tensors], str]] = [
     ("another model", lambda: {"encoder.weight": torch.zeros(3)}, "no known architecture"),
     ("nothing in it", dict, "no known architecture"),
     ("a tensor missing", lambda: without(compact(2), "body.2.weight"), "no whole upscaler"),
     ("grey pictures", lambda: compact(2, channels=1), "from 1 to 1 channels, not for RGB"),
     ("factor 1", lambda: compact(1), r"another purpose \(Restoration, factor 1\)"),
+    ("noise of its own", noisy, "architecture AuraSR, which draws with noise of its own"),
     ("endless blocks", lambda: compact(2) | {"body.999999999.weight": torch.zeros(1)}, "counts beyond 1,000 blocks"),
     ("absurd width", lambda: compact(2) | {"body.0.weight": torch.zeros(2**16, 3, 1, 1)}, "far larger network"),
     ("no shape", lambda: compact(2) | {"body.0.weight": torch.zeros(())}, "no whole upscaler"),
