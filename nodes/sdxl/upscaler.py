@@ -105,8 +105,9 @@ def _unfit(described: Any) -> str:
 
 def _refuse_endless(name: str, tensors: dict[str, torch.Tensor]) -> None:
     for key in tensors:
-        number = max((int(part) for part in key.split(".") if part.isascii() and part.isdigit()), default=0)
-        if number >= MOST_BLOCKS:
+        parts = (part.strip().removeprefix("+").replace("_", "") for part in key.split("."))  # all that int() reads
+        numbers = (part.lstrip("0") for part in parts if part.isdecimal())
+        if max(map(len, numbers), default=0) >= len(str(MOST_BLOCKS)):
             raise AssetRefused(f"{name} is no upscaler: {key[-60:]!r} counts beyond {MOST_BLOCKS:,} blocks", hint=_HINT)
 
 

@@ -221,6 +221,8 @@ REFUSED: list[tuple[str, Callable[[], Tensors], str]] = [
     ("factor 1", lambda: compact(1), r"another purpose \(Restoration, factor 1\)"),
     ("noise of its own", noisy, "architecture AuraSR, which draws with noise of its own"),
     ("endless blocks", lambda: compact(2) | {"body.999999999.weight": torch.zeros(1)}, "counts beyond 1,000 blocks"),
+    ("a number without end", lambda: compact(2) | {f"body.{'9' * 5000}.weight": torch.zeros(1)}, "counts beyond 1,000"),
+    ("a number in disguise", lambda: compact(2) | {"body. +9_999 .weight": torch.zeros(1)}, "counts beyond 1,000"),
     ("absurd width", lambda: compact(2) | {"body.0.weight": torch.zeros(2**16, 3, 1, 1)}, "far larger network"),
     ("no shape", lambda: compact(2) | {"body.0.weight": torch.zeros(())}, "no whole upscaler"),
 ]
