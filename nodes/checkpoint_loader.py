@@ -29,7 +29,7 @@ class CheckpointLoader(Node[CheckpointLoaded]):
     node behind it. The cache goes by the content of the file, not by its name.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     checkpoint: Annotated[
         str, AssetPort("checkpoint"), Field(description="auto, nova-nano, a path, or a name in models.lock.")

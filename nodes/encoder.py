@@ -6,7 +6,7 @@ from pydantic import Field
 
 from engine.context import Context
 from engine.node import Node, Output
-from nodes.prompts import PromptText, dialect_of, find_foreign, join_prompts
+from nodes.prompts import PromptText, dialect_of, find_foreign, find_unknown, join_prompts
 from nodes.values import Conditioning, TextEncoders
 
 
@@ -20,9 +20,11 @@ class Encoder(Node[Encoded]):
     """Encode a prompt and a negative prompt with both text encoders.
 
     Prompts may be of any length up to 4,800 tokens; `(word:1.2)`, `(word)` and `[word]` weight words, and BREAK starts
-    a new chunk of 75 tokens. An empty prompt is encoded as an empty text. The guide is docs/prompts.md.
+    a new chunk of 75 tokens. `embedding:word` is what an Embedding node taught the text encoders. An empty prompt is
+    encoded as an empty text. The guide is docs/prompts.md.
     """
 
+    version: ClassVar[int] = 2
     device: ClassVar[bool] = True
 
     text_encoders: TextEncoders
@@ -52,12 +54,15 @@ class Encoder(Node[Encoded]):
     ] = 2
 
     def run(self, ctx: Context) -> Encoded:
-        """Encode both prompts, each by itself; warns of syntax that is read as plain text."""
+        """Encode both prompts, each by itself; warns of syntax that is plain text here, and of unknown embeddings."""
         from nodes.sdxl.prompt import encode_conditioning
 
         prompt = join_prompts(self.prepend, self.prompt)
         negative = join_prompts(self.negative_prepend, self.negative)
-        for text in find_foreign((prompt, negative), dialect_of(self.weighting)):
+        dialect = dialect_of(self.weighting)
+        words = [learned.word for learned in self.text_encoders.words]
+        unknown = find_unknown((prompt, negative), words, dialect)
+        for text in (*find_foreign((prompt, negative), dialect), *filter(None, (unknown,))):
             ctx.warn(text)
         with ctx.resident(self.text_encoders) as live:
             conditioning = encode_conditioning(

@@ -4,6 +4,7 @@ from engine.registry import Registry
 from nodes.checkpoint_loader import CheckpointLoader
 from nodes.decode import Decode
 from nodes.detect_faces import DetectFaces
+from nodes.embedding import Embedding
 from nodes.encode_image import EncodeImage
 from nodes.encoder import Encoder
 from nodes.face_detailer import FaceDetailer
@@ -24,6 +25,7 @@ def built_in() -> Registry:
         [
             CheckpointLoader,
             LoRA,
+            Embedding,
             VAE,
             Encoder,
             PAG,

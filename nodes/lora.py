@@ -26,7 +26,7 @@ class LoRA(Node[LoraApplied]):
     A strength of 0 leaves that part as it is. The cache goes by the content of the file, not by its name.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     model: Model
     text_encoders: TextEncoders

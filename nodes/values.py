@@ -43,6 +43,14 @@ class Lora(Value):
 
 
 @dataclass(frozen=True, slots=True)
+class LearnedWord(Value):
+    """A word of prompts and the embedding that it stands for."""
+
+    word: str
+    weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
 class Model(Handle["LiveModel"]):
     """How to get the denoising UNet.
 
@@ -64,10 +72,11 @@ class Model(Handle["LiveModel"]):
 
 @dataclass(frozen=True, slots=True)
 class TextEncoders(Handle["LiveTextEncoders"]):
-    """How to get both CLIP text encoders and their tokenizers."""
+    """How to get both CLIP text encoders and their tokenizers; no two `words` are alike but for upper case."""
 
     weights: Weights
     loras: tuple[Lora, ...] = ()
+    words: tuple[LearnedWord, ...] = ()
 
     def load(self, loading: Loading) -> "LiveTextEncoders":
         """Load the text encoders and tokenizers."""

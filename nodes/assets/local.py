@@ -18,6 +18,7 @@ from nodes.assets.settings import Settings
 
 _MAX_PICTURE = 256 << 20
 _PATIENCE = Patience()
+_NONE = {"vae": "the checkpoint's own VAE", "lora": "no LoRA", "embedding": "no embedding"}
 
 
 def _unheard(_done: int, _total: int | None, _what: str) -> None:
@@ -27,9 +28,10 @@ def _unheard(_done: int, _total: int | None, _what: str) -> None:
 class LocalAssets:
     """Looks names up as docs/checkpoints.md tells; implements `engine.assets.Assets`.
 
-    Kinds: checkpoint (`auto`, `nova-nano`), vae (`auto`, `none`), detector (`auto`), lora (`none`), upscaler, and any
-    other, such as image, as a plain file. Every kind takes a name in models.lock or in the cache and, where allowed, a
-    path. `reading` hears how far a file is read that was never seen before, which takes a while for a big one.
+    Kinds: checkpoint (`auto`, `nova-nano`), vae (`auto`, `none`), detector (`auto`), lora and embedding (`none`),
+    upscaler, and any other, such as image, as a plain file. Every kind takes a name in models.lock or in the cache and,
+    where allowed, a path.
+    `reading` hears how far a file is read that was never seen before, which takes a while for a big one.
     """
 
     def __init__(self, settings: Settings, patience: Patience = _PATIENCE, reading: Report = _unheard) -> None:
@@ -74,8 +76,8 @@ class LocalAssets:
                 return find_nano(self._settings)
             case "vae", "auto":
                 return find_vae(self._settings)
-            case "vae" | "lora", "none":
-                return Located(None, "the checkpoint's own VAE" if asset.kind == "vae" else "no LoRA")
+            case "vae" | "lora" | "embedding", "none":
+                return Located(None, _NONE[asset.kind])
             case "detector", "auto":
                 return find_detector(self._settings)
         check_name(Asset("kind", asset.kind), allow_paths=False)

@@ -1,5 +1,6 @@
 """What people write as a prompt, turned into weighted fragments; no torch, no tokenizer."""
 
+from nodes.prompts.embeddings import LONGEST_WORD, WORD, find_unknown, place_embeddings
 from nodes.prompts.errors import PromptError
 from nodes.prompts.foreign import find_foreign
 from nodes.prompts.fragments import MAX_WEIGHT, Dialect, Fragment, Section, dialect_of
@@ -7,8 +8,10 @@ from nodes.prompts.parser import join_prompts, parse_prompt
 from nodes.prompts.text import MAX_CHARACTERS, PromptText
 
 __all__ = [
+    "LONGEST_WORD",
     "MAX_CHARACTERS",
     "MAX_WEIGHT",
+    "WORD",
     "Dialect",
     "Fragment",
     "PromptError",
@@ -16,6 +19,8 @@ __all__ = [
     "Section",
     "dialect_of",
     "find_foreign",
+    "find_unknown",
     "join_prompts",
     "parse_prompt",
+    "place_embeddings",
 ]

@@ -40,10 +40,6 @@ _KINDS = (
         ("a1111",),
     ),
     _Kind(
-        re.compile(r"(?<!\w)embedding:[\w./\\-]+"),
-        "embeddings cannot be used: this is read as text. Take it out, and write what it stands for in words.",
-    ),
-    _Kind(
         re.compile(r"(?<!\w)__[A-Za-z0-9][\w/.*-]{0,60}?__(?!\w)"),
         "nothing is put in the place of wildcards: this is read as text. "
         "Write a word there, and run the graph once for each.",

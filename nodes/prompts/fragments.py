@@ -17,10 +17,16 @@ _DECIMALS = 9
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A stretch of text and how strongly it counts; 1 is plain."""
+    """A stretch of text and how strongly it counts; 1 is plain.
+
+    Where `embedding` is not empty, the vectors of that word stand in place of the text. `continued` says that it was
+    one fragment with the one before it until an embedding was found there.
+    """
 
     text: str
     weight: float = 1.0
+    embedding: str = ""
+    continued: bool = False
 
 
 Section = tuple[Fragment, ...]

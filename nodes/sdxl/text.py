@@ -1,6 +1,7 @@
 """Both CLIP text encoders and their tokenizers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
@@ -9,6 +10,7 @@ from engine.errors import AssetRefused
 from engine.values import Loading
 from nodes.sdxl.configuration import Configuration, TextConfig, configuration_of
 from nodes.sdxl.devices import device_of, dtype_of
+from nodes.sdxl.embedding import add_words
 from nodes.sdxl.header import read_header
 from nodes.sdxl.layout import Place, text_2_places, text_places
 from nodes.sdxl.lora import open_loras
@@ -20,12 +22,16 @@ from nodes.values import TextEncoders
 
 @dataclass(frozen=True, slots=True)
 class LiveTextEncoders:
-    """The two loaded text encoders of SDXL, each with its tokenizer."""
+    """The two loaded text encoders of SDXL, each with its tokenizer.
+
+    `words` has the token ids of each embedding, the same for both; the tokenizers do not know them.
+    """
 
     tokenizer: CLIPTokenizer
     tokenizer_2: CLIPTokenizer
     text_encoder: CLIPTextModel
     text_encoder_2: CLIPTextModelWithProjection
+    words: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def load_text_encoders(handle: TextEncoders, loading: Loading) -> LiveTextEncoders:
@@ -44,7 +50,8 @@ def load_text_encoders(handle: TextEncoders, loading: Loading) -> LiveTextEncode
         for part, module, places in parts:
             with open_loras(handle.loras, part, places, loading) as loras:
                 fill(module, places, file, device, dtype, loras)
-    return LiveTextEncoders(*tokenizers, first, second)
+    words = add_words(handle.words, first, second, loading)
+    return LiveTextEncoders(*tokenizers, first, second, words)
 
 
 def empty_text_encoder(config: TextConfig) -> CLIPTextModel:

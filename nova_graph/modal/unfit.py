@@ -6,13 +6,16 @@ from pathlib import Path
 from engine.errors import AssetError
 from engine.plan import Plan, placed
 from nodes.checkpoint_loader import CheckpointLoader
+from nodes.embedding import Embedding
 from nodes.lora import LoRA
 from nodes.sdxl.checkpoint import inspect_checkpoint
+from nodes.sdxl.embedding_file import inspect_embedding
 from nodes.sdxl.lora_file import inspect_lora
 
 _LOOKS: Mapping[type, tuple[str, Callable[[Path], object]]] = {
     CheckpointLoader: ("checkpoint", inspect_checkpoint),
     LoRA: ("lora", inspect_lora),
+    Embedding: ("embedding", inspect_embedding),
 }
 """The port of a node type with the file, and what the node does first with it; neither needs torch."""
 

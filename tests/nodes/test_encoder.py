@@ -94,9 +94,9 @@ def test_the_length_of_a_prompt_is_bounded() -> None:
 
 
 def test_each_kind_of_foreign_syntax_is_told_of_once(ctx: QuietContext) -> None:
-    prompt, negative = "1girl, __hair__ AND __eyes__, [smile]", "embedding:bad, embedding:worse, __hands__"
+    prompt, negative = "1girl, __hair__ AND __eyes__, [smile]", "{bad|worse}, {a|b}, __hands__"
     encode(ctx, Encoder(text_encoders=NANO, prompt=prompt, negative=negative))
-    assert [text.split(" in the prompt: ")[0] for text in ctx.warnings] == ['"AND"', '"embedding:bad"', '"__hair__"']
+    assert [text.split(" in the prompt: ")[0] for text in ctx.warnings] == ['"AND"', '"__hair__"', '"{bad|worse}"']
 
 
 def test_the_weighting_says_what_is_foreign(ctx: QuietContext) -> None:

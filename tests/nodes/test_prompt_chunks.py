@@ -82,3 +82,43 @@ def test_chunks_hold_every_token_once_in_order(pieces: list[Piece]) -> None:
         assert [pair for chunk in chunks for pair in tokens(chunk)] == tokens(pieces)
         assert max(lengths(chunks)) <= CHUNK_TOKENS
         assert all(piece.ids for chunk in chunks for piece in chunk)
+
+
+def whole(*ids: int) -> Piece:
+    return Piece(ids, 1.0, whole=True)
+
+
+def test_a_whole_piece_that_would_be_cut_starts_the_next_chunk() -> None:
+    """As in A1111: the chunk before it ends there, whether there is a comma or not."""
+    text = [1] * 70
+    text[65] = COMMA
+    chunks = split_at_commas([*plain(*text), whole(*[3] * 8), *plain(1)], COMMA)
+    assert lengths(chunks) == [70, 9]
+    assert chunks[1][0] == whole(*[3] * 8)
+
+
+def test_a_whole_piece_behind_a_full_chunk_follows_what_is_behind_the_comma() -> None:
+    text = [1] * 75
+    text[65] = COMMA
+    chunks = split_at_commas([*plain(*text), whole(*[3] * 8)], COMMA)
+    assert lengths(chunks) == [66, 17]
+
+
+def test_a_whole_piece_that_fits_stays() -> None:
+    assert lengths(split_at_commas([*plain(*[1] * 67), whole(*[3] * 8), *plain(1)], COMMA)) == [75, 1]
+    assert lengths(split_at_commas([*plain(1), whole(*[3] * 75), *plain(1)], COMMA)) == [1, 75, 1]
+
+
+def test_a_whole_piece_that_fits_into_no_chunk_is_cut() -> None:
+    assert lengths(split_at_commas([*plain(1), whole(*[3] * 80)], COMMA)) == [75, 6]
+
+
+WHOLE = st.lists(st.just(3), min_size=1, max_size=75).map(lambda ids: whole(*ids))
+
+
+@given(st.lists(st.one_of(PIECES.filter(bool).map(lambda pieces: pieces[0]), WHOLE), max_size=8))
+def test_no_whole_piece_is_cut(pieces: list[Piece]) -> None:
+    chunks = split_at_commas(pieces, COMMA)
+    assert max(lengths(chunks)) <= CHUNK_TOKENS
+    assert [piece for chunk in chunks for piece in chunk if piece.whole] == [piece for piece in pieces if piece.whole]
+    assert [token for chunk in chunks for token in tokens(chunk)] == tokens(pieces)

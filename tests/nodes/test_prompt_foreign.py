@@ -15,8 +15,6 @@ A1111_ONLY = {
     "1girl\nAND 1boy": "prompts cannot be combined",
 }
 ANYWHERE = {
-    "embedding:EasyNegative": "embeddings cannot be used",
-    "(embedding:sub/bad-hands.pt:1.2), lowres": "embeddings cannot be used",
     "__hair__": "wildcards",
     "1girl, (__colors/dark*__ hair:1.1)": "wildcards",
     "{red|blue} hair": "none of these words is chosen",
@@ -29,7 +27,7 @@ PLAIN = [
     "[:3], [smile, :3], [>:3], [:|], [smile, :|, hat], [|_|], (:3:1.2)",
     "black and white, solo BREAK 2girls, AND, BRAND new, sand AND",
     "a neon sign that says ROCK AND ROLL",
-    "my embedding: a gem, noembedding:x, __hair, hair__, snake__case__name",
+    "my embedding: a gem, embedding:x, __hair, hair__, snake__case__name",
     r"\[red:blue:0.5], \[cow|horse\]",
 ]
 
@@ -41,7 +39,7 @@ def test_foreign_syntax_is_told_of(text: str, said: str) -> None:
 
 
 @pytest.mark.parametrize("text", ANYWHERE)
-def test_embeddings_and_wildcards_are_told_of_in_comfy(text: str) -> None:
+def test_wildcards_and_choices_are_told_of_in_comfy(text: str) -> None:
     assert find_foreign([text], "comfy") == find_foreign([text], "a1111")
 
 

@@ -1,7 +1,7 @@
 """Token ids in chunks that a CLIP text encoder can take: 75 and no more."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 CHUNK_TOKENS = 75
 """CLIP's window of 77 without its start and end tokens."""
@@ -15,10 +15,15 @@ WORD_TOKENS = 8
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Neighbouring tokens of one fragment; `weight` 1 is plain."""
+    """Neighbouring tokens of one fragment; `weight` 1 is plain.
+
+    `whole` asks that they stay in one chunk; `continued` says that the fragment began with the piece before.
+    """
 
     ids: tuple[int, ...]
     weight: float
+    whole: bool = False
+    continued: bool = False
 
 
 Chunk = tuple[Piece, ...]
@@ -28,14 +33,16 @@ Chunk = tuple[Piece, ...]
 def split_at_commas(pieces: Sequence[Piece], comma: int) -> list[Chunk]:
     """Fill chunks, ending each with the last comma among its last 20 tokens if the next token is no comma.
 
-    At least one chunk. The rule of AUTOMATIC1111's web UI.
+    A piece that is to stay whole and would be cut starts the next chunk. At least one chunk. The rule of
+    AUTOMATIC1111's web UI.
     """
     ids = [number for piece in pieces for number in piece.ids]
+    uncut = _uncut(pieces)
     lengths: list[int] = []
     start = 0
     while len(ids) - start > CHUNK_TOKENS:
-        end = start + CHUNK_TOKENS
-        if ids[end] != comma:
+        end = uncut[start + CHUNK_TOKENS]
+        if end == start + CHUNK_TOKENS and ids[end] != comma:
             end = _after_comma(ids, comma, end)
         lengths.append(end - start)
         start = end
@@ -63,6 +70,16 @@ def split_between_pieces(pieces: Sequence[Piece]) -> list[Chunk]:
     return _cut(pieces, lengths)
 
 
+def _uncut(pieces: Sequence[Piece]) -> list[int]:
+    """Return for each token the last place up to it where a chunk may end: before the piece, if that stays whole."""
+    places: list[int] = []
+    for piece in pieces:
+        first, length = len(places), len(piece.ids)
+        whole = piece.whole and length <= CHUNK_TOKENS
+        places.extend([first] * length if whole else range(first, first + length))
+    return places
+
+
 def _after_comma(ids: Sequence[int], comma: int, end: int) -> int:
     """Return the place behind the last comma within reach of `end`, or `end`."""
     for position in range(end - 1, end - COMMA_REACH - 1, -1):
@@ -83,8 +100,8 @@ def _cut(pieces: Sequence[Piece], lengths: Iterable[int]) -> list[Chunk]:
             if not piece.ids:
                 piece = next(rest)
             taken = piece.ids[:room]
-            chunk.append(Piece(taken, piece.weight))
-            piece = Piece(piece.ids[room:], piece.weight)
+            chunk.append(replace(piece, ids=taken))
+            piece = replace(piece, ids=piece.ids[room:])
             room -= len(taken)
         chunks.append(tuple(chunk))
     return chunks

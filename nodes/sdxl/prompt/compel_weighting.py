@@ -5,7 +5,7 @@ so it is handed a tokenizer that only spells and an encoder that shows the chose
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import torch
@@ -24,12 +24,24 @@ def weigh_with_compel(clip: Clip, chunk: Chunk, states: torch.Tensor) -> torch.T
         returned_embeddings_type=ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED,
         split_long_text_mode=SplitLongTextMode.BRUTAL,
     )
-    texts = [_spell(piece) for piece in chunk]
-    weights = [piece.weight for piece in chunk]
+    fragments = _joined(chunk)
+    texts = [_spell(piece) for piece in fragments]
+    weights = [piece.weight for piece in fragments]
     weighted: torch.Tensor = provider.get_embeddings_for_weighted_prompt_fragments(
         [texts], [weights], device=clip.device
     )
     return weighted.to(states.dtype)
+
+
+def _joined(chunk: Chunk) -> list[Piece]:
+    """Join the pieces of one fragment: Compel blends with the prompt without all of it."""
+    fragments: list[Piece] = []
+    for piece in chunk:
+        if piece.continued and fragments:
+            fragments[-1] = replace(fragments[-1], ids=(*fragments[-1].ids, *piece.ids))
+        else:
+            fragments.append(piece)
+    return fragments
 
 
 def _spell(piece: Piece) -> str:

@@ -1,11 +1,11 @@
 """Two prompts, encoded by both text encoders of SDXL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 
-from nodes.prompts import dialect_of, parse_prompt
+from nodes.prompts import dialect_of, parse_prompt, place_embeddings
 from nodes.sdxl.arrays import from_tensor
 from nodes.sdxl.prompt.clip import Clip
 from nodes.sdxl.prompt.tokens import tokenize
@@ -45,19 +45,22 @@ def encode_conditioning(
         Clip(live.tokenizer, live.text_encoder, clip_skip),
         Clip(live.tokenizer_2, live.text_encoder_2, clip_skip),
     )
-    positive, avoided = (_encode(clips, text, weighting, check) for text in (prompt, negative))
+    positive, avoided = (_encode(clips, live.words, text, weighting, check) for text in (prompt, negative))
     tokens = max(positive.embeds.shape[1], avoided.embeds.shape[1])
     return Conditioning(_pad(positive, clips, tokens), _pad(avoided, clips, tokens))
 
 
-def _encode(clips: tuple[Clip, Clip], text: str, weighting: Weighting, check: Check) -> _Encoded:
+def _encode(
+    clips: tuple[Clip, Clip], words: Mapping[str, tuple[int, ...]], text: str, weighting: Weighting, check: Check
+) -> _Encoded:
     """Encode one prompt in chunks; weights act on the embeds alone, never on the pooled vector."""
-    sections = parse_prompt(text, dialect_of(weighting))
+    dialect = dialect_of(weighting)
+    sections = place_embeddings(parse_prompt(text, dialect), words, dialect)
     widths: list[torch.Tensor] = []
     pooled: torch.Tensor | None = None
     for clip in clips:
         states: list[torch.Tensor] = []
-        for chunk in tokenize(sections, clip.tokenizer, "pieces" if weighting == "comfy" else "commas"):
+        for chunk in tokenize(sections, clip.tokenizer, "pieces" if dialect == "comfy" else "commas", words):
             check()
             reading = clip.read(chunk)
             states.append(weigh_states(clip, chunk, reading.states, weighting))

@@ -17,7 +17,7 @@ FILES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="".j
 URLS = st.sampled_from(["", "https://models.example/a.safetensors", "http://h/api/download/models/1?type=Model"])
 ENTRIES = st.builds(
     Entry,
-    kind=st.sampled_from(["checkpoint", "vae", "detector", "lora", "upscaler"]),
+    kind=st.sampled_from(["checkpoint", "vae", "detector", "lora", "embedding", "upscaler"]),
     sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
     size=st.integers(0, 2**63 - 1),
     file=FILES,
@@ -92,7 +92,10 @@ REST = f'kind = "lora"\nfile = "x"\nsha256 = "{"a" * 64}"\nsize = 1\n'
         (HEAD + REST.replace("size = 1", "size = true"), ":2: a: size must be a whole number"),
         (HEAD + REST.replace('"x"', "1"), ":2: a: size must be a whole number, everything else text"),
         (HEAD + REST.replace('"x"', '""'), ":2: a: file or url must say where it is"),
-        (HEAD + REST.replace("lora", "image"), ":2: a: kind must be one of checkpoint, vae, detector, lora, upscaler"),
+        (
+            HEAD + REST.replace("lora", "image"),
+            ":2: a: kind must be one of checkpoint, vae, detector, lora, embedding, upscaler",
+        ),
         (HEAD + REST.replace("a" * 64, "A" * 64), ":2: a: sha256 must be 64 digits"),
         (HEAD + REST.replace("size = 1", "size = -1"), ":2: a: size must be a number of bytes"),
         (HEAD + REST + 'url = "s3://x/y"\n', ":2: a: url is not an address"),
