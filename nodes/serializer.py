@@ -20,7 +20,8 @@ class Serializer(Node[Serialized]):
     """Encode pictures as files that say how they were made.
 
     Each file carries the resolved graph (text `nova_graph`, for `nova-graph rerun`) and A1111's generation parameters,
-    which CivitAI reads, LoRAs as `<lora:name:0.8>` behind the prompt; local paths and secrets are never in it.
+    which CivitAI reads, LoRAs as `<lora:name:0.8>` behind the prompt, embeddings by their words and hashes; local paths
+    and secrets are never in it.
     """
 
     version: ClassVar[int] = 2

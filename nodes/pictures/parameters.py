@@ -13,7 +13,7 @@ from engine.provenance import Provenance
 from engine.values import Json
 from nodes.pictures.ancestry import Ancestor, Ancestry
 from nodes.pictures.names import plain_name
-from nodes.prompts import join_prompts
+from nodes.prompts import dialect_of, join_prompts, parse_prompt, place_embeddings
 from nodes.samplers import SamplerName, ScheduleName, a1111_sampler, a1111_schedule
 
 Defaults = Mapping[str, Mapping[str, Json]]
@@ -117,7 +117,7 @@ def _sampling(
 def _weights(
     provenance: Provenance, ancestry: Ancestry, sampler: Ancestor, ends: list[str]
 ) -> Iterator[tuple[str, Json]]:
-    """Name the files: the checkpoint that the sampler draws with, the nearest VAE, and every LoRA."""
+    """Name the files: the checkpoint that the sampler draws with, the nearest VAE, every LoRA, what prompts name."""
     nearest = list(dict.fromkeys(node.id for node in (*ancestry.along(sampler, "model"), *ancestry.before(*ends))))
     order = {name: index for index, name in enumerate(nearest)}
     assets = sorted(provenance.assets, key=lambda asset: order.get(str(asset.get("node")), len(order)))
@@ -133,6 +133,22 @@ def _weights(
     loras = [asset for asset in named if asset.get("kind") == "lora"]
     if loras:
         yield "Lora hashes", ", ".join(f"{_lora_name(lora)}: {_short_hash(lora)}" for lora in loras)
+    embeddings = dict(_embeddings(ancestry, ends, {str(asset.get("node")): asset for asset in named}))
+    if embeddings:
+        yield "TI hashes", ", ".join(f"{word}: {sha}" for word, sha in embeddings.items())
+
+
+def _embeddings(ancestry: Ancestry, ends: list[str], named: Mapping[str, dict[str, Json]]) -> Iterator[tuple[str, str]]:
+    """Give the word and the short hash of every embedding that a prompt names, as A1111 lists what it used."""
+    for encoder in (node for node in ancestry.before(*ends) if node.type == "Encoder"):
+        taught = [node for node in ancestry.along(encoder, "text_encoders") if node.type == "Embedding"]
+        words = {str(ancestry.value(node, "word")): node.id for node in taught if node.id in named}
+        dialect = dialect_of(str(ancestry.value(encoder, "weighting")))
+        for text in _prompts(ancestry, encoder):
+            for section in place_embeddings(parse_prompt(text, dialect), words, dialect):
+                for fragment in section:
+                    if fragment.embedding:
+                        yield fragment.embedding, _short_hash(named[words[fragment.embedding]])
 
 
 def _lora_tags(

@@ -41,6 +41,16 @@ def loading(name: str) -> dict[str, Any]:
     return {"nova": 1, "nodes": nodes, "outputs": {"file": "$png.file"}}
 
 
+def taught(name: str) -> dict[str, Any]:
+    words = {"text_encoders": "$loader.text_encoders", "embedding": name, "word": "neg"}
+    nodes = {
+        "loader": {"type": "CheckpointLoader", "inputs": {"checkpoint": "nova-nano"}},
+        "words": {"type": "Embedding", "inputs": words},
+        "encoder": {"type": "Encoder", "inputs": {"text_encoders": "$words.text_encoders", "prompt": "1girl"}},
+    }
+    return {"nova": 1, "nodes": nodes, "outputs": {"conditioning": "$encoder.conditioning"}}
+
+
 def styled(name: str) -> dict[str, Any]:
     lora = {"model": "$loader.model", "text_encoders": "$loader.text_encoders", "lora": name}
     inputs = {"text_encoders": "$style.text_encoders", "prompt": "1girl"}
@@ -76,17 +86,26 @@ def test_a_picture_that_the_volume_does_not_take_gets_no_name(http: httpx.Client
     assert http.post("/v1/files", content=png(32, 16), headers=PNG).status_code == 201
 
 
-def test_a_lora_that_is_none_is_refused_before_a_gpu_is_asked(tmp_path: Path) -> None:
-    (tmp_path / "lora").mkdir()
-    write_safetensors(tmp_path / "lora" / "style.safetensors", {"encoder.conv_in.weight": torch.zeros(1)}, {})
+@pytest.mark.parametrize(
+    ("kind", "graph", "told"),
+    [
+        ("lora", styled("style"), r"style\.lora: style\.safetensors is not a LoRA"),
+        ("embedding", taught("style"), r"words\.embedding: style\.safetensors is not an SDXL embedding"),
+    ],
+)
+def test_weights_that_are_something_else_are_refused_before_a_gpu_is_asked(
+    tmp_path: Path, kind: str, graph: dict[str, Any], told: str
+) -> None:
+    (tmp_path / kind).mkdir()
+    write_safetensors(tmp_path / kind / "style.safetensors", {"encoder.conv_in.weight": torch.zeros(1)}, {})
     settings = read_settings({"NOVA_CACHE_DIR": str(tmp_path), "NOVA_DEVICE": "cpu"}, folders=())
     front = Front(front_runtime(settings, print), unshared())
     limits = HttpSettings()
     uploads = VolumeUploads(uploads_folder(settings), commit=nothing)
     desk = VolumeDesk(Gate(unshared()), front, read_library(limits.library), uploads, limits)
     try:
-        with pytest.raises(AssetRefused, match=r"style\.lora: style\.safetensors is not a LoRA"):
-            asyncio.run(desk.do(lambda: desk.plan("alice", Given(tree=styled("style")))))
+        with pytest.raises(AssetRefused, match=told):
+            asyncio.run(desk.do(lambda: desk.plan("alice", Given(tree=graph))))
     finally:
         desk.close()
 

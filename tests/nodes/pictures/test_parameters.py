@@ -83,6 +83,24 @@ def test_a_lora_on_the_model_alone_has_no_strength_on_text() -> None:
     )
 
 
+def test_embeddings_that_prompts_name_are_listed_as_a1111_does() -> None:
+    provenance = default_provenance(prompt="1girl, happy", negative="(embedding:Neg:1.2), lowres")
+    nodes = cast("dict[str, dict[str, dict[str, Json]]]", provenance.graph["nodes"])
+    below = "loader"
+    for number, word in enumerate(("neg", "happy", "hands")):
+        ports: dict[str, Json] = {"text_encoders": f"${below}.text_encoders", "embedding": word, "word": word}
+        nodes[word] = {"type": "Embedding", "inputs": ports}  # type: ignore[dict-item]
+        asset: dict[str, Json] = {"node": word, "port": "embedding", "kind": "embedding", "name": f"{word}-{number}"}
+        provenance = replace(provenance, assets=(*provenance.assets, {**asset, "sha256": f"{number}" * 64}))
+        below = word
+    nodes["encoder"]["inputs"]["text_encoders"] = "$hands.text_encoders"
+    found = parse(describe(provenance))
+    assert found.negative == "(embedding:Neg:1.2), lowres"
+    assert sorted(found.fields["TI hashes"].split(", ")) == ["happy: 1111111111", "neg: 0000000000"]
+    nodes["encoder"]["inputs"]["weighting"] = "comfy"
+    assert parse(describe(provenance)).fields["TI hashes"] == "neg: 0000000000"
+
+
 def test_the_checkpoint_is_the_one_the_sampler_draws_with() -> None:
     provenance = default_provenance()
     nodes = cast("dict[str, dict[str, dict[str, Json]]]", provenance.graph["nodes"])

@@ -34,21 +34,36 @@ PATHS = [
 
 def naming(kind: str, name: str) -> dict[str, Any]:
     """Return a graph that names something outside itself."""
-    ports = {"CheckpointLoader": "checkpoint", "LoadImage": "picture", "DetectFaces": "detector", "VAE": "override"}
-    ports["UpscaleImage"] = "upscaler"
-    outputs = {"CheckpointLoader": "model", "LoadImage": "image", "DetectFaces": "boxes", "VAE": "vae"}
-    outputs["UpscaleImage"] = "image"
+    ports = {
+        "CheckpointLoader": "checkpoint",
+        "Embedding": "embedding",
+        "LoadImage": "picture",
+        "DetectFaces": "detector",
+        "VAE": "override",
+        "UpscaleImage": "upscaler",
+    }
+    outputs = {
+        "CheckpointLoader": "model",
+        "Embedding": "text_encoders",
+        "LoadImage": "image",
+        "DetectFaces": "boxes",
+        "VAE": "vae",
+        "UpscaleImage": "image",
+    }
     nodes: dict[str, Any] = {"it": {"type": kind, "inputs": {ports[kind]: name}}}
     if kind in ("DetectFaces", "UpscaleImage"):
         nodes["picture"] = {"type": "LoadImage", "inputs": {"picture": "x"}}
         nodes["it"]["inputs"]["image"] = "$picture.image"
+    if kind == "Embedding":
+        nodes["loader"] = {"type": "CheckpointLoader"}
+        nodes["it"]["inputs"] |= {"text_encoders": "$loader.text_encoders", "word": "neg"}
     if kind == "VAE":
         nodes["loader"] = {"type": "CheckpointLoader"}
         nodes["it"]["inputs"]["bundled"] = "$loader.vae"
     return {"nova": 1, "nodes": nodes, "outputs": {"it": f"$it.{outputs[kind]}"}}
 
 
-@pytest.mark.parametrize("kind", ["CheckpointLoader", "LoadImage", "DetectFaces", "VAE", "UpscaleImage"])
+@pytest.mark.parametrize("kind", ["CheckpointLoader", "Embedding", "LoadImage", "DetectFaces", "VAE", "UpscaleImage"])
 def test_graphs_name_nothing_by_path_or_address(client: httpx.Client, kind: str) -> None:
     for path in PATHS:
         answer = client.post("/v1/jobs", json={"graph": naming(kind, path)})
