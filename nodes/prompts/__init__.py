@@ -1,6 +1,6 @@
 """What people write as a prompt, turned into weighted fragments; no torch, no tokenizer."""
 
-from nodes.prompts.embeddings import LONGEST_WORD, WORD, find_unknown, place_embeddings
+from nodes.prompts.embeddings import LONGEST_WORD, WORD, find_unknown, named_embeddings, place_embeddings
 from nodes.prompts.errors import PromptError
 from nodes.prompts.foreign import find_foreign
 from nodes.prompts.fragments import MAX_WEIGHT, Dialect, Fragment, Section, dialect_of
@@ -21,6 +21,7 @@ __all__ = [
     "find_foreign",
     "find_unknown",
     "join_prompts",
+    "named_embeddings",
     "parse_prompt",
     "place_embeddings",
 ]

@@ -52,6 +52,11 @@ def find_unknown(texts: Sequence[str], words: Collection[str], dialect: Dialect)
     )
 
 
+def named_embeddings(text: str) -> tuple[str, ...]:
+    """Return the words that a text names as `embedding:word`, each once, without folders and suffixes."""
+    return tuple(dict.fromkeys(_SUFFIX.sub("", use["name"]) for use in re.finditer(_REFERENCE, text)))
+
+
 def _pattern(known: Collection[str], dialect: Dialect) -> re.Pattern[str]:
     """Match a reference or, in A1111's dialect, a word by itself; the longest first."""
     if not known or dialect == "comfy":

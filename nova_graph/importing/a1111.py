@@ -12,6 +12,10 @@ from nodes.samplers import sampler_of
 from nova_graph.cli.exits import UsageError
 from nova_graph.importing.draft import Draft, Tree, literal, whole_steps
 
+LATENT: Final = "Latent"
+PLAIN_UPSCALERS: Final = ("None", "Lanczos", "Nearest")
+"""Upscalers of A1111 that are no models; all become Lanczos here."""
+
 NEGATIVE: Final = "Negative prompt:"
 LONGEST_NUMBER: Final = 20
 """Digits; those of the largest seed."""
@@ -134,6 +138,10 @@ class _Translator:
 
     def _encode(self) -> None:
         ask = self._draft.ask
+        hashes = self._said.fields.get("TI hashes", "")
+        self._text = self._draft.teach(
+            self._text, (part.partition(":")[0].strip() for part in hashes.split(",") if ":" in part)
+        )
         prompt = _LORA.sub("", self._said.prompt).strip(" ,\n")
         ports: Tree = {
             "text_encoders": self._text,
@@ -167,17 +175,30 @@ class _Translator:
         asked: Tree = {"steps": draft.ask("steps", "integer", steps), **course}
         if denoise is not None and not larger:
             return self._redraw(size, asked, denoise)
-        image = self._decoded({**size, **asked})
+        latents = self._sampled({**size, **asked})
         if denoise is None or not larger:
-            return image
-        draft.note(f"the picture was enlarged with {said.fields.get('Hires upscaler', 'Latent')}, here with Lanczos")
-        resize = draft.add("resize", "ResizeImage", {"image": image, **larger})
+            return self._decoded(latents)
         again: Tree = {
             **course,
             "steps": whole_steps(said.whole("Hires steps") or steps, denoise),
             "denoise": draft.ask("denoise", "number", denoise),
         }
-        return self._decoded({"latents": self._encoded(f"${resize}.image"), **again})
+        return self._decoded(self._sampled({"latents": self._enlarged(latents, larger), **again}))
+
+    def _enlarged(self, latents: str, larger: Tree) -> str:
+        """Enlarge latents as they are, or as a picture: with an upscaler, or with Lanczos."""
+        name = self._said.fields.get("Hires upscaler", LATENT)
+        if name.startswith(LATENT):
+            method = "bicubic" if "bicubic" in name else "nearest-exact" if "nearest" in name else "bilinear"
+            ports: Tree = {"latents": latents, **larger, "method": method}
+            return f"${self._draft.add('enlarge', 'ResizeLatents', ports)}.latents"
+        image = self._decoded(latents)
+        if name in PLAIN_UPSCALERS or "scale" not in larger:
+            resize = self._draft.add("resize", "ResizeImage", {"image": image, **larger})
+            return self._encoded(f"${resize}.image")
+        upscaler = literal(self._draft.file("upscaler", name))
+        upscale = self._draft.add("upscale", "UpscaleImage", {"image": image, "upscaler": upscaler, **larger})
+        return self._encoded(f"${upscale}.image")
 
     def _larger(self) -> Tree:
         """Return how the picture was enlarged before a second pass, nothing where there was none."""
@@ -198,15 +219,18 @@ class _Translator:
         draft.inputs["picture"] = {"type": "string", "description": "The picture to start from: a path."}
         load = draft.add("load", "LoadImage", {"picture": "$inputs.picture", **size})
         latents = self._encoded(f"${load}.image")
-        return self._decoded({"latents": latents, "denoise": draft.ask("denoise", "number", denoise), **course})
+        drawn = self._sampled({"latents": latents, "denoise": draft.ask("denoise", "number", denoise), **course})
+        return self._decoded(drawn)
 
     def _encoded(self, image: str) -> str:
         return f"${self._draft.add('encode', 'EncodeImage', {'vae': self._vae, 'image': image})}.latents"
 
-    def _decoded(self, ports: Tree) -> str:
+    def _sampled(self, ports: Tree) -> str:
         fixed: Tree = {"model": self._model, "conditioning": self._conditioning, "guidance": self._guidance or None}
-        sampler = self._draft.add("sampler", "Sampler", {**fixed, **ports})
-        return f"${self._draft.add('decode', 'Decode', {'vae': self._vae, 'latents': f'${sampler}.latents'})}.image"
+        return f"${self._draft.add('sampler', 'Sampler', {**fixed, **ports})}.latents"
+
+    def _decoded(self, latents: str) -> str:
+        return f"${self._draft.add('decode', 'Decode', {'vae': self._vae, 'latents': latents})}.image"
 
     def _detail(self, image: str) -> str:
         draft, said = self._draft, self._said

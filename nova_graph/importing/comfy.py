@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from engine.values import Json
+from nodes.prompts import named_embeddings
 from nova_graph.cli.exits import UsageError
 from nova_graph.importing.comfy_parts import ClipPart, Course, LatentPart, ModelPart, TextPart
 from nova_graph.importing.comfy_workflow import WIDGETS, ComfyNode, Link, Workflow
@@ -15,7 +16,9 @@ SAVES: Final = ("SaveImage", "SaveImageWebsocket")
 PREVIEW: Final = "PreviewImage"
 PASSES: Final = "Reroute"
 VALUES: Final = ("PrimitiveNode", "PrimitiveFloat", "PrimitiveInt", "PrimitiveString", "PrimitiveStringMultiline")
-KNOWN: Final = frozenset({*WIDGETS, *SAVES, PREVIEW, PASSES, "VAEDecode", "VAEEncode", "SetLatentNoiseMask"})
+KNOWN: Final = frozenset(
+    {*WIDGETS, *SAVES, PREVIEW, PASSES, "VAEDecode", "VAEEncode", "SetLatentNoiseMask", "ImageUpscaleWithModel"}
+)
 METHODS: Final = {"nearest-exact": "nearest"}
 """Ways to resize that have another name here."""
 
@@ -216,8 +219,9 @@ class _Translator:
             raise UsageError(f"{node.type} (node {node.id}) has texts of different encoders, which is not done here")
         pair = self._node(wanted).id, self._node(avoided).id
         if pair not in self._encoders:
+            words = named_embeddings(f"{prompt.text}, {negative.text}")
             ports: Tree = {
-                "text_encoders": prompt.clip.ref,
+                "text_encoders": self._draft.teach(prompt.clip.ref, words),
                 "prompt": self._draft.ask("prompt", "string", prompt.text),
                 "negative": self._draft.ask("negative", "string", negative.text),
                 "weighting": "comfy",
@@ -240,6 +244,12 @@ class _Translator:
                 return LatentPart(f"${self._draft.add('encode', 'EncodeImage', ports)}.latents")
             case "SetLatentNoiseMask":
                 return replace(self._latents(_link(node, "samples")), mask=self._mask(_link(node, "mask")))
+            case "LatentUpscale" | "LatentUpscaleBy":
+                samples = self._latents(_link(node, "samples"))
+                if samples.ref is None:
+                    raise UsageError(f"{node.type} (node {node.id}) enlarges what no sampler has drawn")
+                ports = {"latents": samples.ref, **self._resized(node)}
+                return LatentPart(f"${self._draft.add('enlarge', 'ResizeLatents', ports)}.latents")
             case "KSampler" | "KSamplerAdvanced":
                 return LatentPart(f"${self._sampler(node)}.latents")
         raise _no("latents", node)
@@ -300,16 +310,21 @@ class _Translator:
             case "LoadImage":
                 return f"${self._loaded(Link(node.id, 0))}.image"
             case "ImageScale" | "ImageScaleBy":
-                return f"${self._draft.add('resize', 'ResizeImage', self._resized(node))}.image"
+                method = self._value(node, "upscale_method")
+                ports = {"image": self._image(_link(node, "image")), **self._resized(node)}
+                ports["method"] = METHODS.get(str(method), method)
+                return f"${self._draft.add('resize', 'ResizeImage', ports)}.image"
+            case "ImageUpscaleWithModel":
+                loader = self._node(_link(node, "upscale_model"))
+                name = self._draft.file("upscaler", self._value(loader, "model_name"))
+                ports = {"image": self._image(_link(node, "image")), "upscaler": literal(name)}
+                return f"${self._draft.add('upscale', 'UpscaleImage', ports)}.image"
         raise _no("picture", node)
 
     def _resized(self, node: ComfyNode) -> Tree:
-        method = self._value(node, "upscale_method", "bicubic")
-        ports: Tree = {
-            "image": self._image(_link(node, "image")),
-            "method": METHODS.get(str(method), method),
-        }
-        if node.type == "ImageScaleBy":
+        """Return how a node of ComfyUI's resizes pictures or latents."""
+        ports: Tree = {"method": self._value(node, "upscale_method")}
+        if node.type in ("ImageScaleBy", "LatentUpscaleBy"):
             return {**ports, "scale": self._value(node, "scale_by")}
         crop = self._value(node, "crop", "disabled") == "center"
         # A side of 0 follows the other one.

@@ -51,6 +51,8 @@ WIDGETS: Final[Mapping[str, tuple[str, ...]]] = {
         "add_noise", "noise_seed", _CONTROL, "steps", "cfg", "sampler_name", "scheduler", "start_at_step",
         "end_at_step", "return_with_leftover_noise",
     ),
+    "LatentUpscale": ("upscale_method", "width", "height", "crop"),
+    "LatentUpscaleBy": ("upscale_method", "scale_by"),
     "LoadImage": ("image",),
     "LoraLoader": ("lora_name", "strength_model", "strength_clip"),
     "LoraLoaderModelOnly": ("lora_name", "strength_model"),
@@ -62,6 +64,7 @@ WIDGETS: Final[Mapping[str, tuple[str, ...]]] = {
     "PrimitiveString": ("value",),
     "PrimitiveStringMultiline": ("value",),
     "RescaleCFG": ("multiplier",),
+    "UpscaleModelLoader": ("model_name",),
     "VAELoader": ("vae_name",),
 }  # fmt: skip
 """The order in which the page saves the values of a node's widgets, for the nodes that can be imported."""

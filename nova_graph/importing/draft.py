@@ -1,7 +1,7 @@
 """A graph in the making."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -14,6 +14,8 @@ FOLDERS: Final = {
     "checkpoint": ("checkpoints", "Stable-diffusion"),
     "lora": ("loras", "Lora"),
     "vae": ("vae", "VAE"),
+    "embedding": ("embeddings", "../embeddings"),
+    "upscaler": ("upscale_models", "ESRGAN", "RealESRGAN"),
     "image": ("../input",),
 }
 """Where ComfyUI and A1111 keep files, in their folder `models`."""
@@ -31,6 +33,7 @@ class Draft:
         self.nodes: dict[str, Tree] = {}
         self.outputs: Tree = {}
         self.notes: list[str] = []
+        self._taught: dict[tuple[str, str], str] = {}
 
     def add(self, name: str, kind: str, inputs: Mapping[str, Json]) -> str:
         """Add a node under a name like this one; returns its id. Ports without a value are left out."""
@@ -56,6 +59,16 @@ class Draft:
         self.inputs[name] = {"type": kind, "default": default}
         return f"$inputs.{name}"
 
+    def teach(self, text_encoders: str, words: Iterable[str]) -> str:
+        """Return text encoders that know the embeddings of these names as well."""
+        for word in words:
+            teaching = (text_encoders, word)
+            if teaching not in self._taught:
+                ports: Tree = {"text_encoders": text_encoders, "embedding": self.file("embedding", word), "word": word}
+                self._taught[teaching] = f"${self.add('embedding', 'Embedding', ports)}.text_encoders"
+            text_encoders = self._taught[teaching]
+        return text_encoders
+
     def save(self, image: str) -> None:
         """Make an image of the graph a picture file."""
         png = self.add("png", "Serializer", {"image": image})
@@ -75,8 +88,9 @@ class Draft:
         if self._models is not None:
             for folder in FOLDERS[kind]:
                 path = self._models / folder / inside
-                if path.is_file():
-                    return str(path)
+                named = path if path.is_file() else path.with_name(f"{path.name}.safetensors")
+                if named.is_file():
+                    return str(named)
             self.note(f"{inside} is not in {self._models / FOLDERS[kind][0]}")
         if kind == "image":
             return inside

@@ -27,7 +27,8 @@ Steps: 28, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 5.5, Seed: 1234,
 Model hash: 0123456789, Model: novaAnimeXL_ilV55, VAE: sdxl_vae.safetensors, Denoising strength: 0.4, Clip skip: 2, \
 ADetailer model: face_yolov8n.pt, ADetailer prompt: "red eyes, $7", ADetailer confidence: 0.35, \
 ADetailer denoising strength: 0.3, ADetailer inpaint padding: 48, Hires upscale: 1.5, Hires steps: 15, \
-Hires upscaler: Latent, Lora hashes: "ink: 0d1e, old paper: 77", Version: v1.10.1"""
+Hires upscaler: Latent (nearest-exact), Lora hashes: "ink: 0d1e, old paper: 77", TI hashes: "neg: 77, bad: 1", \
+Version: v1.10.1"""
 
 GRAPH = """\
 nova: 1
@@ -98,12 +99,34 @@ def test_all_that_the_text_says_is_in_the_graph(tmp_path: Path) -> None:
     assert (nodes["lora2"]["text_strength"], nodes["lora2"]["model_strength"]) == (0.5, 1.0)
     assert nodes["vae"]["override"] == "sdxl_vae"
     assert nodes["encoder"]["clip_skip"] == 2
-    assert nodes["resize"] == {"image": "$decode.image", "scale": "$inputs.scale"}
+    assert nodes["encoder"]["text_encoders"] == "$embedding2.text_encoders"
+    assert (nodes["embedding"]["word"], nodes["embedding2"]["word"]) == ("neg", "bad")
+    assert nodes["embedding"]["text_encoders"] == "$lora2.text_encoders"
+    assert nodes["enlarge"] == {"latents": "$sampler.latents", "scale": "$inputs.scale", "method": "nearest-exact"}
     assert int(nodes["sampler2"]["steps"] * 0.4) == 15
     assert nodes["face"]["prompt"] == "red eyes, $7"
-    assert nodes["detect"] == {"image": "$decode2.image", "confidence": 0.35}
+    assert nodes["detect"] == {"image": "$decode.image", "confidence": 0.35}
     assert nodes["detail"]["denoise"] == 0.3
     assert nodes["detail"]["padding"] == 48
+
+
+@pytest.mark.parametrize(
+    ("upscaler", "node", "ports"),
+    [
+        ("R-ESRGAN 4x+ Anime6B", "upscale", {"upscaler": "R-ESRGAN 4x+ Anime6B"}),
+        ("Lanczos", "resize", {}),
+        ("Latent", "enlarge", {"method": "bilinear"}),
+        ("Latent (bicubic antialiased)", "enlarge", {"method": "bicubic"}),
+    ],
+)
+def test_a_second_pass_enlarges_as_the_first_was(
+    tmp_path: Path, upscaler: str, node: str, ports: dict[str, str]
+) -> None:
+    text = TEXT.replace("Latent (nearest-exact)", upscaler)
+    given = nodes_of(import_graph(picture(tmp_path / "it.png", parameters=text)), tmp_path)[node]
+    assert given.pop("latents", "$sampler.latents") == "$sampler.latents"
+    assert given.pop("image", "$decode.image") == "$decode.image"
+    assert given == {"scale": "$inputs.scale", **ports}
 
 
 def test_a_picture_s_parameters_draw_it_again(tmp_path: Path, runtime: Runtime) -> None:

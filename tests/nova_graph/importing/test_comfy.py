@@ -161,6 +161,24 @@ def test_what_a_model_carries_becomes_ports(tmp_path: Path) -> None:
     assert nodes["vae"] == {"bundled": "$loader.vae", "override": "fix"}
 
 
+def test_upscalers_latents_and_embeddings_have_their_nodes(tmp_path: Path) -> None:
+    workflow = second_pass(plain())
+    workflow |= {
+        "6": node("CLIPTextEncode", text="1girl, embedding:sub/Good.pt, (embedding:bad:0.8)", clip=["4", 1]),
+        "60": node("UpscaleModelLoader", model_name="4x-AnimeSharp.pth"),
+        "20": node("ImageUpscaleWithModel", upscale_model=["60", 0], image=["8", 0]),
+        "61": node("LatentUpscaleBy", upscale_method="bicubic", scale_by=2, samples=["22", 0]),
+        "23": node("VAEDecode", samples=["61", 0], vae=["4", 2]),
+    }
+    nodes = checked(tmp_path, workflow)
+    assert nodes["upscale"] == {"image": "$decode.image", "upscaler": "4x-AnimeSharp"}
+    assert nodes["encode"]["image"] == "$upscale.image"
+    assert nodes["enlarge"] == {"latents": "$sampler2.latents", "method": "bicubic", "scale": 2}
+    assert (nodes["embedding"]["word"], nodes["embedding2"]["word"]) == ("Good", "bad")
+    assert nodes["encoder"]["text_encoders"] == "$embedding2.text_encoders"
+    assert nodes["encoder"]["prompt"] == "$inputs.prompt"
+
+
 def test_a_picture_is_repainted_where_its_mask_is(tmp_path: Path) -> None:
     workflow = plain()
     workflow |= {
