@@ -26,7 +26,8 @@ class FaceDetailer(Node[FacesDetailed]):
     Faces are refined in order, each on the picture as the one before left it. Pixels that no blurred mask reaches keep
     their bits, and without a face the image comes out as it went in. Distances are pixels for a model whose native edge
     is 1024; for smaller models they shrink with it. To give faces a prompt of their own, connect another Encoder.
-    Parameters and defaults are those of ADetailer; the default cfg is Sampler's.
+    Parameters and defaults are those of ADetailer; the default cfg is Sampler's. Where the model follows a picture (see
+    ControlNet), the faces do not: it shows the whole, not the face.
     """
 
     version: ClassVar[int] = 2
@@ -74,7 +75,7 @@ class FaceDetailer(Node[FacesDetailed]):
         if (why := bad_match(self.sampler, self.schedule)) is not None:
             ctx.warn(why)
         seeds = face_seeds(self.seed, counts, same=self.same_seed)
-        with ctx.resident(self.model) as model, ctx.resident(self.vae) as vae:
+        with ctx.resident(self.model.uncontrolled) as model, ctx.resident(self.vae) as vae:
             redrawer = Redrawer(model, vae, self.drawing(), Turns(ctx, sum(counts)), ctx)
             return FacesDetailed(image=refine(self.image, faces, seeds, redrawer))
 

@@ -2,6 +2,7 @@
 
 from engine.registry import Registry
 from nodes.checkpoint_loader import CheckpointLoader
+from nodes.controlnet import ControlNet
 from nodes.decode import Decode
 from nodes.detect_faces import DetectFaces
 from nodes.embedding import Embedding
@@ -26,6 +27,7 @@ def built_in() -> Registry:
             CheckpointLoader,
             LoRA,
             Embedding,
+            ControlNet,
             VAE,
             Encoder,
             PAG,

@@ -68,13 +68,14 @@ class Sampler(Node[Sampled]):
 
     def run(self, ctx: Context) -> Sampled:
         """Run the denoise loop; warns of a schedule that the sampler cannot do with."""
+        from nodes.sdxl.control import lent_networks
         from nodes.sdxl.denoise import denoise
 
         request = self.request()
         if (why := bad_match(self.sampler, self.schedule)) is not None:
             ctx.warn(why)
-        with ctx.resident(self.model) as live:
-            return Sampled(latents=denoise(live, request, ctx))
+        with ctx.resident(self.model.uncontrolled) as live, lent_networks(self.model.controls, ctx) as networks:
+            return Sampled(latents=denoise(live, request, ctx, networks))
 
     def request(self) -> "DenoiseRequest":
         """Return what the loop is asked for; raises NovaError where ports do not fit together."""
@@ -102,6 +103,7 @@ class Sampler(Node[Sampled]):
                 crop=(self.crop_left, self.crop_top),
                 target=(self.target_width or width, self.target_height or height),
             ),
+            controls=self.model.controls,
         )
 
     @property

@@ -1,12 +1,13 @@
 """The port types of the node library: handles that say how to get a model, and pieces of data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from engine.errors import AssetRefused
 from engine.values import Handle, Loading, Value
 
 if TYPE_CHECKING:
+    from nodes.sdxl.control import LiveControlNetwork
     from nodes.sdxl.detector import LiveDetector
     from nodes.sdxl.model import LiveModel
     from nodes.sdxl.text import LiveTextEncoders
@@ -51,8 +52,40 @@ class LearnedWord(Value):
 
 
 @dataclass(frozen=True, slots=True)
+class Image(Value):
+    """A batch of pictures: `pixels` U8 [batch, height, width, 3], sRGB; `seeds` as in Latents."""
+
+    pixels: Array
+    seeds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ControlNetwork(Handle["LiveControlNetwork"]):
+    """How to get a ControlNet."""
+
+    weights: Weights
+
+    def load(self, loading: Loading) -> "LiveControlNetwork":
+        """Load the ControlNet."""
+        from nodes.sdxl.control import load_control_network
+
+        return load_control_network(self, loading)
+
+
+@dataclass(frozen=True, slots=True)
+class Control(Value):
+    """A ControlNet, the pictures it follows, how strongly, and from which to which share (0 to 1) of the steps."""
+
+    network: ControlNetwork
+    hint: Image
+    strength: float
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
 class Model(Handle["LiveModel"]):
-    """How to get the denoising UNet.
+    """How to get the denoising UNet, and what it is to follow while it draws.
 
     `size` is the native (width, height) in pixels.
     """
@@ -62,6 +95,12 @@ class Model(Handle["LiveModel"]):
     prediction: Literal["epsilon", "v_prediction"] = "epsilon"
     zero_terminal_snr: bool = False
     loras: tuple[Lora, ...] = ()
+    controls: tuple[Control, ...] = ()
+
+    @property
+    def uncontrolled(self) -> "Model":
+        """The UNet alone: what to ask the pool for, so that it is loaded once for all pictures that are followed."""
+        return replace(self, controls=())
 
     def load(self, loading: Loading) -> "LiveModel":
         """Load the UNet and its noise schedule."""
@@ -174,14 +213,6 @@ class Latents(Value):
     """
 
     samples: Array
-    seeds: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Image(Value):
-    """A batch of pictures: `pixels` U8 [batch, height, width, 3], sRGB; `seeds` as in Latents."""
-
-    pixels: Array
     seeds: tuple[int, ...] = ()
 
 

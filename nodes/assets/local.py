@@ -17,8 +17,15 @@ from nodes.assets.places import WEIGHTS, Folders, Located, Place, Remote, show_p
 from nodes.assets.settings import Settings
 
 _MAX_PICTURE = 256 << 20
+_NONE = {
+    "vae": "the checkpoint's own VAE",
+    "lora": "no LoRA",
+    "embedding": "no embedding",
+    "controlnet": "no ControlNet",
+}
+"""What `none` means, by kind."""
+
 _PATIENCE = Patience()
-_NONE = {"vae": "the checkpoint's own VAE", "lora": "no LoRA", "embedding": "no embedding"}
 
 
 def _unheard(_done: int, _total: int | None, _what: str) -> None:
@@ -28,9 +35,9 @@ def _unheard(_done: int, _total: int | None, _what: str) -> None:
 class LocalAssets:
     """Looks names up as docs/checkpoints.md tells; implements `engine.assets.Assets`.
 
-    Kinds: checkpoint (`auto`, `nova-nano`), vae (`auto`, `none`), detector (`auto`), lora and embedding (`none`),
-    upscaler, and any other, such as image, as a plain file. Every kind takes a name in models.lock or in the cache and,
-    where allowed, a path.
+    Kinds: checkpoint (`auto`, `nova-nano`), vae (`auto`, `none`), detector (`auto`), lora, embedding and controlnet
+    (`none`), upscaler, and any other, such as image, as a plain file. Every kind takes a name in models.lock or in the
+    cache and, where allowed, a path.
     `reading` hears how far a file is read that was never seen before, which takes a while for a big one.
     """
 
@@ -76,8 +83,8 @@ class LocalAssets:
                 return find_nano(self._settings)
             case "vae", "auto":
                 return find_vae(self._settings)
-            case "vae" | "lora" | "embedding", "none":
-                return Located(None, _NONE[asset.kind])
+            case "vae" | "lora" | "embedding" | "controlnet" as kind, "none":
+                return Located(None, _NONE[kind])
             case "detector", "auto":
                 return find_detector(self._settings)
         check_name(Asset("kind", asset.kind), allow_paths=False)

@@ -15,7 +15,7 @@ from nodes.assets.files import write_atomically
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_KINDS = ("checkpoint", "vae", "detector", "lora", "embedding", "upscaler")
+_KINDS = ("checkpoint", "vae", "detector", "lora", "embedding", "controlnet", "upscaler")
 _RESERVED = ("auto", "none", "nova-nano")
 _FIELDS = ("kind", "file", "url", "sha256", "size")
 _MAX_BYTES = 1 << 20

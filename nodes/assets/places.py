@@ -6,7 +6,7 @@ from pathlib import Path
 from nodes.assets.settings import Settings
 from nodes.assets.sources import Source
 
-WEIGHTS = ("checkpoint", "vae", "detector", "lora", "embedding", "upscaler")
+WEIGHTS = ("checkpoint", "vae", "detector", "lora", "embedding", "controlnet", "upscaler")
 """The kinds that are weights; other kinds are plain files."""
 
 

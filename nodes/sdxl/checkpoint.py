@@ -21,6 +21,9 @@ _LORA = re.compile(
 _SCALED = re.compile(r"(?:^|\.)(?:scaled_fp8|scale_weight|weight_scale|comfy_quant)$")
 """What stands beside 8-bit weights that mean something only times a scale, as ComfyUI writes them."""
 
+_CONTROL_HINTS = ("controlnet_cond_embedding.conv_in.weight", "input_hint_block.0.weight")
+"""The first convolution over the picture that a ControlNet follows."""
+
 _EDM = ("edm_mean", "edm_std", "edm_vpred.sigma_max", "edm_vpred.sigma_min")
 CHANNELS, INPAINTING_CHANNELS = 4, 9
 SMALLEST, LARGEST = 64, 4096
@@ -89,6 +92,11 @@ def is_lora(header: Header) -> bool:
     return any(_LORA.search(name) for name in header.tensors)
 
 
+def is_control_net(header: Header) -> bool:
+    """Tell whether a file holds a ControlNet, in either layout."""
+    return any(name.endswith(_CONTROL_HINTS) for name in header.tensors)
+
+
 def _refuse_others(header: Header) -> None:
     if not header.tensors:
         raise AssetRefused(f"{header.name} holds no tensors", hint=_PICK)
@@ -121,6 +129,8 @@ def _refuse_others(header: Header) -> None:
 def _instead(header: Header) -> str:
     if vae_prefix(header) is not None:
         return "is a VAE, not a checkpoint"
+    if is_control_net(header):
+        return "is a ControlNet, not a checkpoint"
     if header.has("down_blocks.") or header.has("input_blocks."):
         return "holds a UNet alone, without text encoders and VAE"
     return "is not an SDXL checkpoint: it has no tensors under model.diffusion_model."

@@ -1,6 +1,6 @@
 """The denoise loop: from noise, or a noisy picture, to latents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,7 @@ from torch.nn.functional import interpolate
 
 from engine.errors import NovaError
 from nodes.sdxl.arrays import from_tensor, to_tensor
+from nodes.sdxl.control import LiveControlNetwork, Steering, Turn
 from nodes.sdxl.course import Call, Course
 from nodes.sdxl.guide import Guide
 from nodes.sdxl.model import LiveModel
@@ -34,16 +35,19 @@ class Watch(MakesRoom, Protocol):
         ...
 
 
-def denoise(live: LiveModel, request: DenoiseRequest, watch: Watch) -> Latents:
-    """Draw the latents of a request, one micro-batch after the other.
+def denoise(
+    live: LiveModel, request: DenoiseRequest, watch: Watch, networks: Sequence[LiveControlNetwork] = ()
+) -> Latents:
+    """Draw the latents of a request, one micro-batch after the other; `networks` has one for each of its controls.
 
     Returns `samples` F32 [pictures, 4, height/8, width/8] with the request's seeds. A picture depends on its seed, not
     on its neighbours: bit for bit with `micro_batch` 1, up to rounding otherwise.
-    Raises NovaError where latents stop being numbers or memory is short even without idle models, and whatever `watch`
-    raises, between two steps.
+    Raises NovaError where latents stop being numbers, a network was made for another model or memory is short even
+    without idle models, and whatever `watch` raises, between two steps.
     """
     with live.lock, torch.inference_mode(), _perturbed(live, request) as perturbation:
-        loop = _Loop(live, request, watch, Guide(live.unet, request, perturbation))
+        steering = Steering(request.controls, networks, request.size, live.unet)
+        loop = _Loop(live, request, watch, Guide(live.unet, request, perturbation, steering))
         pictures = range(len(request.seeds))
         size = request.micro_batch
         drawn = [loop.draw_with_room(pictures[first : first + size]) for first in pictures[::size]]
@@ -102,7 +106,7 @@ class _Loop:
         for number, call in enumerate(course.calls):
             self._watch.check()
             unit = course.scaled(latents, call)
-            output = self._guide.prediction(unit, call.timestep, (call.step - 1) / self._steps)
+            output = self._guide.prediction(unit, call.timestep, Turn(pictures, call.step, self._steps))
             show = partial(_shown, course, output, call, latents)
             latents = course.advance(output, call, latents, generators)
             if kept is not None:

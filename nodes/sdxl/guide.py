@@ -6,6 +6,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from nodes.sdxl.arrays import to_tensor
+from nodes.sdxl.control import Question, Steering, Turn
 from nodes.sdxl.pag import Perturbation
 from nodes.sdxl.request import DenoiseRequest
 from nodes.values import Prompted
@@ -31,18 +32,25 @@ class Guide:
     A call has up to three groups of rows, each with every picture of the micro-batch: negative, positive, perturbed.
     """
 
-    def __init__(self, unet: UNet2DConditionModel, request: DenoiseRequest, perturbation: Perturbation | None) -> None:
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        request: DenoiseRequest,
+        perturbation: Perturbation | None,
+        steering: Steering | None = None,
+    ) -> None:
         self._unet = unet
         self._request = request
+        self._steering = steering
         self._perturbation = perturbation
         self._positive = text_of(request.conditioning.positive, unet)
         self._negative = text_of(request.conditioning.negative, unet) if request.cfg != 1.0 else None
         self._time_ids = torch.tensor([request.time_ids], device=unet.device, dtype=unet.dtype)
 
-    def prediction(self, latents: torch.Tensor, timestep: torch.Tensor, progress: float) -> torch.Tensor:
-        """Return the guided prediction, F32, for latents of unit variance at `progress` (0 to 1) of the run."""
+    def prediction(self, latents: torch.Tensor, timestep: torch.Tensor, turn: Turn) -> torch.Tensor:
+        """Return the guided prediction, F32, for the latents of a turn's pictures, brought to unit variance."""
         first, last = self._request.interval
-        acting = first <= progress < last
+        acting = first <= turn.begin < last
         negative = self._negative if acting else None
         perturbation = self._perturbation if acting else None
         texts = [negative] if negative else []
@@ -51,24 +59,30 @@ class Guide:
             texts.append(self._positive)
             perturbation.rows = len(latents)
         try:
-            answers = list(self._ask(latents, timestep, texts).chunk(len(texts)))
+            answers = list(self._ask(latents, timestep, texts, turn).chunk(len(texts)))
         finally:
             if perturbation:
                 perturbation.rows = 0
         worse = answers.pop() if perturbation else None
         return self._combine(answers[-1], answers[0] if negative else None, worse)
 
-    def _ask(self, latents: torch.Tensor, timestep: torch.Tensor, texts: list[Text]) -> torch.Tensor:
+    def _ask(self, latents: torch.Tensor, timestep: torch.Tensor, texts: list[Text], turn: Turn) -> torch.Tensor:
         pictures = len(latents)
         rows = torch.cat([latents] * len(texts)).to(self._unet.dtype)
+        added = {
+            "text_embeds": torch.cat([text.pooled.expand(pictures, -1) for text in texts]),
+            "time_ids": self._time_ids.expand(len(rows), -1),
+        }
+        embeds = torch.cat([text.embeds.expand(pictures, -1, -1) for text in texts])
+        question = Question(rows, timestep, embeds, added)
+        residuals = None if self._steering is None else self._steering.residuals(question, turn)
         answer: torch.Tensor = self._unet(
             rows,
             timestep,
-            encoder_hidden_states=torch.cat([text.embeds.expand(pictures, -1, -1) for text in texts]),
-            added_cond_kwargs={
-                "text_embeds": torch.cat([text.pooled.expand(pictures, -1) for text in texts]),
-                "time_ids": self._time_ids.expand(len(rows), -1),
-            },
+            encoder_hidden_states=embeds,
+            added_cond_kwargs=added,
+            down_block_additional_residuals=None if residuals is None else residuals.down,
+            mid_block_additional_residual=None if residuals is None else residuals.mid,
             return_dict=False,
         )[0]
         return answer.float()

@@ -13,6 +13,7 @@ UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 TEXT = "conditioner.embedders.0.transformer."
 TEXT_2 = "conditioner.embedders.1.model."
+CONTROL = "control_model."
 
 _UNET_ENDS = {
     "time_embedding.linear_1": "time_embed.0",
@@ -97,6 +98,28 @@ def _unet_key(name: str, layers: int, attended: set[int]) -> str:
         if where == "down_blocks"
         else f"output_blocks.{block}.{attention}.{rest}"
     )
+
+
+def control_places(names: Collection[str], layers_per_block: int, prefix: str = CONTROL) -> dict[str, Place]:
+    """Return the place of each ControlNet parameter, in the layout of its inventor (lllyasviel/ControlNet)."""
+    hints = {match[1] for name in names if (match := re.match(r"controlnet_cond_embedding\.(blocks\.\d+)\.", name))}
+    last = 2 * (len(hints) + 1)
+    return {name: Place(prefix + _control_key(name, layers_per_block, last)) for name in names}
+
+
+def _control_key(name: str, layers: int, last: int) -> str:
+    part, leaf = name.rsplit(".", 1)
+    if part == "controlnet_mid_block":
+        return f"middle_block_out.0.{leaf}"
+    if part.startswith("controlnet_down_blocks."):
+        return f"zero_convs.{part.removeprefix('controlnet_down_blocks.')}.0.{leaf}"
+    if part.startswith("controlnet_cond_embedding."):
+        part = part.removeprefix("controlnet_cond_embedding.")
+        ends = {"conv_in": 0, "conv_out": last}
+        # An activation stands behind each convolution.
+        number = ends[part] if part in ends else 2 * (int(part.removeprefix("blocks.")) + 1)
+        return f"input_hint_block.{number}.{leaf}"
+    return _unet_key(name, layers, set())
 
 
 def vae_places(names: Collection[str], levels: int, prefix: str = VAE) -> dict[str, Place]:

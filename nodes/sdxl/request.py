@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from engine.errors import NovaError
 from nodes.samplers import SamplerName, ScheduleName
-from nodes.values import Array, Conditioning, Guidance, Latents, Mask
+from nodes.values import Array, Conditioning, Control, Guidance, Latents, Mask
 
 SEEDS = 2**64
 """How many seeds a generator takes."""
@@ -87,7 +87,8 @@ class DenoiseRequest:
     `seeds` has one seed per picture. `size` is (width, height) in pixels, multiples of 8. `latents` and `mask` have one
     picture, used for all, or one per seed; `mask` is in pixels. `denoise` below 1 starts from `latents` with only part
     of the noise. `interval` is the part of the run, from 0 to 1, in which guidance acts. `micro_batch` pictures are
-    drawn at once: only 1 promises the same bits for every batch size. `micro` None means the picture's own size.
+    drawn at once: only 1 promises the same bits for every batch size. `micro` None means the picture's own size. What
+    `controls` follow is one picture of any size, used for all, or one per seed.
     Raises NovaError where the parts do not fit together.
     """
 
@@ -106,6 +107,7 @@ class DenoiseRequest:
     interval: tuple[float, float] = (0.0, 1.0)
     micro_batch: int = 1
     micro: MicroConditioning | None = None
+    controls: tuple[Control, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what no single port can know."""
@@ -119,6 +121,7 @@ class DenoiseRequest:
         if self.mask is not None:
             width, height = self.size
             self._check_batch("mask", "does", self.mask.weight.shape, (height, width))
+        self._check_hints()
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -169,6 +172,17 @@ class DenoiseRequest:
         if shape[1:2] != (CHANNELS,) or len(shape[2:]) != len(self.size):
             raise NovaError(f"latents have the shape {list(shape)}, not [batch, 4, height/8, width/8]")
         self._check_batch("latents", "do", shape, self.latent_shape)
+
+    def _check_hints(self) -> None:
+        pictures = len(self.seeds)
+        for control in self.controls:
+            hints = control.hint.pixels.shape[0]
+            if hints not in (1, pictures):
+                drawn = "one is" if pictures == 1 else f"{pictures} are"
+                raise NovaError(
+                    f"the ControlNet {control.network.weights.name} has {hints} pictures to follow, but {drawn} drawn",
+                    hint="Give it one picture for all, or one for each that is drawn.",
+                )
 
     def _check_batch(self, what: str, does: str, shape: tuple[int, ...], one: tuple[int, ...]) -> None:
         pictures = len(self.seeds)

@@ -55,7 +55,9 @@ def models_list(ctx: typer.Context, traceback: Traceback = False) -> None:
 def models_add(
     name: Annotated[str, typer.Argument(help="The name that graphs will use.")],
     place: Annotated[str, typer.Argument(help="A file or an address; an address is downloaded.")],
-    kind: Annotated[str, typer.Option(help="checkpoint, vae, detector, lora, embedding or upscaler.")] = "checkpoint",
+    kind: Annotated[
+        str, typer.Option(help="checkpoint, vae, detector, lora, embedding, controlnet or upscaler.")
+    ] = "checkpoint",
     traceback: Traceback = False,
 ) -> None:
     """Note a file or an address in models.lock, with its sha256."""

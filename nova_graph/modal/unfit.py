@@ -6,9 +6,11 @@ from pathlib import Path
 from engine.errors import AssetError
 from engine.plan import Plan, placed
 from nodes.checkpoint_loader import CheckpointLoader
+from nodes.controlnet import ControlNet
 from nodes.embedding import Embedding
 from nodes.lora import LoRA
 from nodes.sdxl.checkpoint import inspect_checkpoint
+from nodes.sdxl.control_file import inspect_control_net
 from nodes.sdxl.embedding_file import inspect_embedding
 from nodes.sdxl.lora_file import inspect_lora
 
@@ -16,6 +18,7 @@ _LOOKS: Mapping[type, tuple[str, Callable[[Path], object]]] = {
     CheckpointLoader: ("checkpoint", inspect_checkpoint),
     LoRA: ("lora", inspect_lora),
     Embedding: ("embedding", inspect_embedding),
+    ControlNet: ("controlnet", inspect_control_net),
 }
 """The port of a node type with the file, and what the node does first with it; neither needs torch."""
 

@@ -17,7 +17,7 @@ FILES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="".j
 URLS = st.sampled_from(["", "https://models.example/a.safetensors", "http://h/api/download/models/1?type=Model"])
 ENTRIES = st.builds(
     Entry,
-    kind=st.sampled_from(["checkpoint", "vae", "detector", "lora", "embedding", "upscaler"]),
+    kind=st.sampled_from(["checkpoint", "vae", "detector", "lora", "embedding", "controlnet", "upscaler"]),
     sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
     size=st.integers(0, 2**63 - 1),
     file=FILES,
@@ -94,7 +94,7 @@ REST = f'kind = "lora"\nfile = "x"\nsha256 = "{"a" * 64}"\nsize = 1\n'
         (HEAD + REST.replace('"x"', '""'), ":2: a: file or url must say where it is"),
         (
             HEAD + REST.replace("lora", "image"),
-            ":2: a: kind must be one of checkpoint, vae, detector, lora, embedding, upscaler",
+            ":2: a: kind must be one of checkpoint, vae, detector, lora, embedding, controlnet, upscaler",
         ),
         (HEAD + REST.replace("a" * 64, "A" * 64), ":2: a: sha256 must be 64 digits"),
         (HEAD + REST.replace("size = 1", "size = -1"), ":2: a: size must be a number of bytes"),

@@ -131,7 +131,9 @@ FORBIDDEN = [
 ]
 
 
-@pytest.mark.parametrize("kind", ["checkpoint", "vae", "detector", "lora", "embedding", "upscaler", "image"])
+@pytest.mark.parametrize(
+    "kind", ["checkpoint", "vae", "detector", "lora", "embedding", "controlnet", "upscaler", "image"]
+)
 @pytest.mark.parametrize("name", FORBIDDEN)
 def test_strangers_cannot_say_paths(settings: Settings, kind: str, name: str) -> None:
     put(settings.folders[0] / "secret.png")
