@@ -100,7 +100,7 @@ class Model(Handle["LiveModel"]):
     @property
     def uncontrolled(self) -> "Model":
         """The UNet alone: what to ask the pool for, so that it is loaded once for all pictures that are followed."""
-        return replace(self, controls=())
+        return replace(self, controls=()) if self.controls else self
 
     def load(self, loading: Loading) -> "LiveModel":
         """Load the UNet and its noise schedule."""
