@@ -55,6 +55,7 @@ def describe_parameters(
     fields: dict[str, Json] = {}
     fields.update(_sampling(ancestry, sampler, size, seed))
     fields.update(_weights(provenance, ancestry, sampler, ends))
+    fields.update(_controls(provenance, ancestry, sampler))
     fields.update(_encoding(ancestry, encoder))
     fields.update(_detailing(provenance, ancestry, encoder, ends))
     fields["Version"] = program
@@ -83,7 +84,7 @@ def _harmless(text: str) -> str:
 
 
 def _quoted(value: Json) -> str:
-    text = _number(value) if isinstance(value, float) else str(value)
+    text = _plain(value)
     if any(mark in text for mark in ',:\n"'):
         return json.dumps(_harmless(text), ensure_ascii=False)
     return _harmless(text)
@@ -132,7 +133,7 @@ def _weights(
         yield "VAE", _file_name(vae)
     loras = [asset for asset in named if asset.get("kind") == "lora"]
     if loras:
-        yield "Lora hashes", ", ".join(f"{_lora_name(lora)}: {_short_hash(lora)}" for lora in loras)
+        yield "Lora hashes", ", ".join(f"{_adapter_name(lora)}: {_short_hash(lora)}" for lora in loras)
     embeddings = dict(_embeddings(ancestry, ends, {str(asset.get("node")): asset for asset in named}))
     if embeddings:
         yield "TI hashes", ", ".join(f"{word}: {sha}" for word, sha in embeddings.items())
@@ -167,12 +168,36 @@ def _lora_tags(
             continue
         text = _strength(ancestry, node, "text_strength") if name in on_text else "0"
         model = _strength(ancestry, node, "model_strength") if name in on_model else "0"
-        yield f"<lora:{_lora_name(file)}:{text if text == model else f'{text}:{model}'}>"
+        yield f"<lora:{_adapter_name(file)}:{text if text == model else f'{text}:{model}'}>"
 
 
 def _strength(ancestry: Ancestry, lora: Ancestor, port: str) -> str:
     value = ancestry.value(lora, port)
     return _number(value) if isinstance(value, int | float) else "1"
+
+
+def _controls(provenance: Provenance, ancestry: Ancestry, sampler: Ancestor) -> Iterator[tuple[str, Json]]:
+    """Name the ControlNets of the sampler as sd-webui-controlnet does its units, the first of a chain first."""
+    files = {str(asset.get("node")): asset for asset in provenance.assets if asset.get("kind") == "controlnet"}
+    chain = [node for node in ancestry.along(sampler, "model") if node.type == "ControlNet"]
+    known = [node for node in reversed(chain) if files.get(node.id, {}).get("sha256")]
+    acting = [node for node in known if ancestry.value(node, "strength") != 0]
+    for number, node in enumerate(acting):
+        unit: dict[str, Json] = {
+            "Module": "none",
+            "Model": _adapter_name(files[node.id]),
+            "Weight": ancestry.value(node, "strength"),
+            "Resize Mode": "Just Resize",
+            "Guidance Start": ancestry.value(node, "start"),
+            "Guidance End": ancestry.value(node, "end"),
+            "Control Mode": "Balanced",
+        }
+        told = (f"{name}: {_plain(value)}" for name, value in unit.items() if value is not None)
+        yield f"ControlNet {number}", ", ".join(told)
+
+
+def _plain(value: Json) -> str:
+    return _number(value) if isinstance(value, float) else str(value)
 
 
 def _short_hash(asset: dict[str, Json]) -> str:
@@ -183,7 +208,7 @@ def _file_name(asset: dict[str, Json]) -> str:
     return str(asset.get("file") or plain_name(str(asset.get("name", ""))))
 
 
-def _lora_name(asset: dict[str, Json]) -> str:
+def _adapter_name(asset: dict[str, Json]) -> str:
     return re.sub(r"[,:\"<>]", "_", _stem(_file_name(asset)))
 
 

@@ -51,6 +51,16 @@ def taught(name: str) -> dict[str, Any]:
     return {"nova": 1, "nodes": nodes, "outputs": {"conditioning": "$encoder.conditioning"}}
 
 
+def following(name: str) -> dict[str, Any]:
+    inputs = {"model": "$loader.model", "image": "$load.image", "controlnet": name}
+    nodes = {
+        "load": {"type": "LoadImage", "inputs": {"picture": "pose.png"}},
+        "loader": {"type": "CheckpointLoader", "inputs": {"checkpoint": "nova-nano"}},
+        "pose": {"type": "ControlNet", "inputs": inputs},
+    }
+    return {"nova": 1, "nodes": nodes, "outputs": {"model": "$pose.model"}}
+
+
 def styled(name: str) -> dict[str, Any]:
     lora = {"model": "$loader.model", "text_encoders": "$loader.text_encoders", "lora": name}
     inputs = {"text_encoders": "$style.text_encoders", "prompt": "1girl"}
@@ -91,6 +101,7 @@ def test_a_picture_that_the_volume_does_not_take_gets_no_name(http: httpx.Client
     [
         ("lora", styled("style"), r"style\.lora: style\.safetensors is not a LoRA"),
         ("embedding", taught("style"), r"words\.embedding: style\.safetensors is not an SDXL embedding"),
+        ("controlnet", following("style"), r"pose\.controlnet: style\.safetensors is not a ControlNet"),
     ],
 )
 def test_weights_that_are_something_else_are_refused_before_a_gpu_is_asked(
@@ -98,6 +109,8 @@ def test_weights_that_are_something_else_are_refused_before_a_gpu_is_asked(
 ) -> None:
     (tmp_path / kind).mkdir()
     write_safetensors(tmp_path / kind / "style.safetensors", {"encoder.conv_in.weight": torch.zeros(1)}, {})
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image" / "pose.png").write_bytes(png(24, 16))
     settings = read_settings({"NOVA_CACHE_DIR": str(tmp_path), "NOVA_DEVICE": "cpu"}, folders=())
     front = Front(front_runtime(settings, print), unshared())
     limits = HttpSettings()

@@ -143,13 +143,16 @@ def test_strangers_cannot_say_paths(settings: Settings, kind: str, name: str) ->
 
 def test_strangers_can_say_names_that_are_known_here(settings: Settings) -> None:
     put(settings.cache / "lora" / "sketch.safetensors")
+    put(settings.cache / "controlnet" / "lines.safetensors")
     put(settings.cache / "image" / "pose.png", b"picture")
     open_shop = for_strangers(settings)
     assert found(open_shop, "lora", "sketch").how == "cache: sketch.safetensors"
+    assert found(open_shop, "controlnet", "lines").how == "cache: lines.safetensors"
     assert found(open_shop, "image", "pose.png").path == settings.cache / "image" / "pose.png"
     assert found(open_shop, "checkpoint", "auto").how.startswith("embedded nova-nano")
     assert found(open_shop, "vae", "none").path is None
     assert found(open_shop, "lora", "none").path is None
+    assert found(open_shop, "controlnet", "none").path is None
 
 
 def test_strangers_do_not_reach_the_working_directory(settings: Settings) -> None:

@@ -120,4 +120,8 @@ class RunningAlone:
         self.warnings.append(text)
 
 
-DEFAULTS: dict[str, dict[str, Any]] = {"Sampler": {"schedule": "karras", "denoise": 1.0}, "Encoder": {"clip_skip": 2}}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "Sampler": {"schedule": "karras", "denoise": 1.0},
+    "Encoder": {"clip_skip": 2},
+    "ControlNet": {"strength": 1.0, "start": 0.0, "end": 1.0},
+}

@@ -101,6 +101,41 @@ def test_embeddings_that_prompts_name_are_listed_as_a1111_does() -> None:
     assert parse(describe(provenance)).fields["TI hashes"] == "neg: 0000000000"
 
 
+def with_control_nets(**last: Json) -> Provenance:
+    """Return a graph of two chained ControlNets, behind a LoRA."""
+    provenance = with_loras()
+    nodes = cast("dict[str, dict[str, dict[str, Json]]]", provenance.graph["nodes"])
+    ports: dict[str, Json] = {"model": "$outer.model", "image": "$picture.image", "end": "$inputs.until"}
+    nodes["depth"] = {"type": "ControlNet", "inputs": ports}  # type: ignore[dict-item]
+    nodes["lines"] = {"type": "ControlNet", "inputs": {"model": "$depth.model", **last}}  # type: ignore[dict-item]
+    nodes["sampler"]["inputs"]["model"] = "$lines.model"
+    assets: list[dict[str, Json]] = [
+        {"node": "lines", "port": "controlnet", "kind": "controlnet", "name": "a, b: c", "sha256": "ab" * 32},
+        {"node": "depth", "port": "controlnet", "kind": "controlnet", "name": "d.safetensors", "sha256": "cd" * 32},
+    ]
+    return replace(provenance, inputs={**provenance.inputs, "until": 0.75}, assets=(*provenance.assets, *assets))
+
+
+def test_control_nets_are_told_as_units_of_a1111s_extension() -> None:
+    found = parse(describe(with_control_nets(strength=0.5, start=0.25)))
+    assert found.fields["ControlNet 0"] == (
+        "Module: none, Model: d, Weight: 1, Resize Mode: Just Resize, Guidance Start: 0, Guidance End: 0.75, "
+        "Control Mode: Balanced"
+    )
+    assert found.fields["ControlNet 1"] == (
+        "Module: none, Model: a_ b_ c, Weight: 0.5, Resize Mode: Just Resize, Guidance Start: 0.25, Guidance End: 1, "
+        "Control Mode: Balanced"
+    )
+    assert (found.fields["Model"], found.fields["Version"]) == ("nova-nano", "nova-graph 0.1.0")
+    assert found.prompt == "1girl, solo <lora:ink:-0.5> <lora:a_b__c:0.25:0.8>"
+
+
+def test_a_control_net_that_is_turned_off_is_not_told() -> None:
+    fields = parse(describe(with_control_nets(strength=0))).fields
+    assert [name for name in fields if name.startswith("ControlNet")] == ["ControlNet 0"]
+    assert fields["ControlNet 0"].startswith("Module: none, Model: d,")
+
+
 def test_the_checkpoint_is_the_one_the_sampler_draws_with() -> None:
     provenance = default_provenance()
     nodes = cast("dict[str, dict[str, dict[str, Json]]]", provenance.graph["nodes"])
