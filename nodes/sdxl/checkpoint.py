@@ -8,7 +8,7 @@ from typing import Literal
 from engine.errors import AssetRefused
 from nodes.sdxl.configuration import Configuration, VaeConfig, configuration_of, full_size, vae_configuration_of
 from nodes.sdxl.header import Header, read_header
-from nodes.sdxl.layout import TEXT, TEXT_2, UNET, VAE
+from nodes.sdxl.layout import CONTROL, TEXT, TEXT_2, UNET, VAE
 
 Prediction = Literal["epsilon", "v_prediction"]
 
@@ -21,7 +21,11 @@ _LORA = re.compile(
 _SCALED = re.compile(r"(?:^|\.)(?:scaled_fp8|scale_weight|weight_scale|comfy_quant)$")
 """What stands beside 8-bit weights that mean something only times a scale, as ComfyUI writes them."""
 
-_CONTROL_HINTS = ("controlnet_cond_embedding.conv_in.weight", "input_hint_block.0.weight")
+_CONTROL_HINTS = (
+    "controlnet_cond_embedding.conv_in.weight",
+    "input_hint_block.0.weight",
+    CONTROL + "input_hint_block.0.weight",
+)
 """The first convolution over the picture that a ControlNet follows."""
 
 _EDM = ("edm_mean", "edm_std", "edm_vpred.sigma_max", "edm_vpred.sigma_min")
@@ -94,7 +98,7 @@ def is_lora(header: Header) -> bool:
 
 def is_control_net(header: Header) -> bool:
     """Tell whether a file holds a ControlNet, in either layout."""
-    return any(name.endswith(_CONTROL_HINTS) for name in header.tensors)
+    return any(name in header.tensors for name in _CONTROL_HINTS)
 
 
 def _refuse_others(header: Header) -> None:

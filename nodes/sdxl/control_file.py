@@ -159,7 +159,7 @@ def _hints(header: Header, prefix: str | None) -> tuple[int, ...]:
     shapes = [found[number] for number in sorted(found)]
     if prefix is not None:
         shapes = shapes[:-1]
-    if len(shapes) != _HINT_LAYERS or any(len(shape) != len("oihw") for shape in shapes):
+    if len(shapes) != _HINT_LAYERS or any(len(shape) != len("oihw") or 0 in shape for shape in shapes):
         raise AssetRefused(
             f"{header.name} is not an SDXL ControlNet: its layers for the picture have another structure", hint=_HINT
         )

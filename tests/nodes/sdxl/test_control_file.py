@@ -110,6 +110,7 @@ def test_a_file_that_says_nothing_of_itself_is_of_the_full_size(prefix: str | No
         (["controlnet_x_embedder.weight", "transformer_blocks.0.attn.to_k.weight"], "for Flux or Stable Diffusion 3"),
         (["lora_unet_x.lora_down.weight"], "is a LoRA, not a ControlNet"),
         (["model.diffusion_model.input_blocks.0.0.weight"], "is a checkpoint, not a ControlNet"),
+        ([f"controlnet.{FIRST_HINT}"], "is not a ControlNet: it has no layers for a picture to follow"),
         (["encoder.conv_in.weight"], "is not a ControlNet: it has no layers for a picture to follow"),
         ([], "is not a ControlNet"),
         ([FIRST_HINT], r"for Stable Diffusion 1\.x or 2\.x, not SDXL"),
@@ -132,6 +133,7 @@ def test_other_files_are_refused_by_name(names: list[str], complaint: str, path:
         ("down_blocks.2.resnets.0.conv1.weight", None, r"has the shape \[\], not \[16, 16\]"),
         (FIRST_HINT, torch.zeros(4, 1, 3, 3), "follows pictures of 1 channels, not of 3"),
         (FIRST_HINT, torch.zeros(4), "layers for the picture have another structure"),
+        (FIRST_HINT, torch.zeros(0, 3, 3, 3), "layers for the picture have another structure"),
         ("controlnet_cond_embedding.blocks.4.weight", None, "layers for the picture have another structure"),
         (
             "mid_block.attentions.0.transformer_blocks.7.norm1.weight",
