@@ -19,6 +19,13 @@ VALUES: Final = ("PrimitiveNode", "PrimitiveFloat", "PrimitiveInt", "PrimitiveSt
 KNOWN: Final = frozenset(
     {*WIDGETS, *SAVES, PREVIEW, PASSES, "VAEDecode", "VAEEncode", "SetLatentNoiseMask", "ImageUpscaleWithModel"}
 )
+APPLIES: Final = {
+    "ControlNetApply": ("conditioning", "conditioning"),
+    "ControlNetApplyAdvanced": ("positive", "negative"),
+}
+"""Nodes that apply a ControlNet, and which text each of their outputs stands for."""
+
+NET: Final = "control_net_name"
 METHODS: Final = {"nearest-exact": "nearest"}
 """Ways to resize that have another name here."""
 
@@ -95,16 +102,19 @@ class _Translator:
                 hint="Bypass them in ComfyUI (Ctrl+B), save it again, and add what is missed to the graph by hand.",
             )
 
-    def _node(self, link: Link) -> ComfyNode:
-        """Return the node behind a link, past those that only pass on."""
+    def _end(self, link: Link) -> Link:
+        """Return the output behind a link, past nodes that only pass on."""
         for _ in self._workflow:
             node = self._workflow.get(link.node)
             if node is None:
                 raise UsageError(f"the workflow has no node {link.node}, but another one reads it")
             if node.type != PASSES:
-                return node
+                return link
             link = next(node.links(), Link("", 0))
         raise UsageError("the workflow goes in a circle")
+
+    def _node(self, link: Link) -> ComfyNode:
+        return self._workflow[self._end(link).node]
 
     def _value(self, node: ComfyNode, port: str, missing: Json = None) -> Json:
         """Return a plain value, also one that another node holds."""
@@ -211,9 +221,39 @@ class _Translator:
         }
         return TextPart(self._clip(clip), first, {port: self._value(node, name) for port, name in sizes.items()})
 
-    def _encoder(self, node: ComfyNode) -> tuple[str, TextPart]:
-        """Return the encoder of both texts of a sampler, and the part of its prompt."""
-        wanted, avoided = _link(node, "positive"), _link(node, "negative")
+    def _behind_nets(self, link: Link) -> tuple[Link, tuple[ComfyNode, ...]]:
+        """Return the text that ControlNets are applied to, and these, the first one first."""
+        nets: list[ComfyNode] = []
+        for _ in self._workflow:
+            link = self._end(link)
+            node = self._workflow[link.node]
+            if node.type not in APPLIES:
+                return link, tuple(reversed(nets))
+            nets.append(node)
+            link = _link(node, APPLIES[node.type][link.slot > 0])
+        raise UsageError("the workflow goes in a circle")
+
+    def _followed(self, model: str, net: ComfyNode) -> str:
+        """Return a model that follows the picture of a ControlNet."""
+        ports: Tree = {
+            "model": model,
+            "image": self._image(_link(net, "image")),
+            "controlnet": literal(
+                self._draft.file("controlnet", self._value(self._node(_link(net, "control_net")), NET))
+            ),
+            "strength": self._value(net, "strength", 1.0),
+            "start": self._value(net, "start_percent"),
+            "end": self._value(net, "end_percent"),
+        }
+        self._draft.note("ControlNets act from and to shares of the steps here, of the timesteps in ComfyUI")
+        return f"${self._draft.add('follow', 'ControlNet', ports)}.model"
+
+    def _encoder(self, node: ComfyNode) -> tuple[str, TextPart, tuple[ComfyNode, ...]]:
+        """Return the encoder of both texts of a sampler, the part of its prompt, and its ControlNets."""
+        wanted, nets = self._behind_nets(_link(node, "positive"))
+        avoided, others = self._behind_nets(_link(node, "negative"))
+        if not {net.id for net in others} <= {net.id for net in nets}:
+            raise UsageError(f"{node.type} (node {node.id}) has a ControlNet for what is to be avoided alone")
         prompt, negative = self._text(wanted), self._text(avoided)
         if prompt.clip != negative.clip:
             raise UsageError(f"{node.type} (node {node.id}) has texts of different encoders, which is not done here")
@@ -228,7 +268,7 @@ class _Translator:
                 "clip_skip": prompt.clip.skip,
             }
             self._encoders[pair] = self._draft.add("encoder", "Encoder", ports)
-        return self._encoders[pair], prompt
+        return self._encoders[pair], prompt, nets
 
     # Latents
 
@@ -256,12 +296,15 @@ class _Translator:
 
     def _sampler(self, node: ComfyNode) -> str:
         model = self._model(_link(node, "model"))
-        encoder, text = self._encoder(node)
+        encoder, text, nets = self._encoder(node)
+        ref = model.ref
+        for net in nets:
+            ref = self._followed(ref, net)
         start = self._latents(_link(node, "latent_image"))
         course = self._course(node)
         ask = self._draft.ask
         ports: Tree = {
-            "model": model.ref,
+            "model": ref,
             "conditioning": f"${encoder}.conditioning",
             "guidance": model.guidance,
             "latents": start.ref,

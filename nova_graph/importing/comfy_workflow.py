@@ -43,6 +43,9 @@ WIDGETS: Final[Mapping[str, tuple[str, ...]]] = {
     "CLIPTextEncodeSDXL": (
         "width", "height", "crop_w", "crop_h", "target_width", "target_height", "text_g", "text_l",
     ),
+    "ControlNetApply": ("strength",),
+    "ControlNetApplyAdvanced": ("strength", "start_percent", "end_percent"),
+    "ControlNetLoader": ("control_net_name",),
     "EmptyLatentImage": ("width", "height", "batch_size"),
     "ImageScale": ("upscale_method", "width", "height", "crop"),
     "ImageScaleBy": ("upscale_method", "scale_by"),

@@ -15,6 +15,7 @@ FOLDERS: Final = {
     "lora": ("loras", "Lora"),
     "vae": ("vae", "VAE"),
     "embedding": ("embeddings", "../embeddings"),
+    "controlnet": ("controlnet", "ControlNet"),
     "upscaler": ("upscale_models", "ESRGAN", "RealESRGAN"),
     "image": ("../input",),
 }

@@ -179,6 +179,47 @@ def test_upscalers_latents_and_embeddings_have_their_nodes(tmp_path: Path) -> No
     assert nodes["encoder"]["prompt"] == "$inputs.prompt"
 
 
+def with_nets(workflow: Nodes) -> Nodes:
+    workflow |= {
+        "70": node("ControlNetLoader", control_net_name="pose.safetensors"),
+        "71": node("LoadImage", image="pose.png"),
+        "72": node(
+            "ControlNetApplyAdvanced",
+            positive=["6", 0],
+            negative=["7", 0],
+            control_net=["70", 0],
+            image=["71", 0],
+            strength=0.7,
+            start_percent=0.1,
+            end_percent=0.8,
+        ),
+        "73": node("ControlNetApply", conditioning=["72", 0], control_net=["70", 0], image=["71", 0], strength=0.5),
+    }
+    workflow["3"]["inputs"] |= {"positive": ["73", 0], "negative": ["72", 1]}
+    return workflow
+
+
+def test_control_nets_of_texts_become_those_of_the_model(tmp_path: Path) -> None:
+    nodes = checked(tmp_path, with_nets(plain()))
+    assert nodes["follow"] == {
+        "model": "$loader.model",
+        "image": "$load.image",
+        "controlnet": "pose",
+        "strength": 0.7,
+        "start": 0.1,
+        "end": 0.8,
+    }
+    assert nodes["follow2"]["model"] == "$follow.model"
+    assert nodes["sampler"]["model"] == "$follow2.model"
+    assert nodes["encoder"] == checked(tmp_path, plain())["encoder"]
+
+
+def test_a_control_net_for_the_negative_prompt_alone_is_told(tmp_path: Path) -> None:
+    workflow = with_nets(plain())
+    workflow["3"]["inputs"]["positive"] = ["6", 0]
+    assert "has a ControlNet for what is to be avoided alone" in refusal(tmp_path, workflow)
+
+
 def test_a_picture_is_repainted_where_its_mask_is(tmp_path: Path) -> None:
     workflow = plain()
     workflow |= {
