@@ -16,6 +16,8 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from nova_graph.http.answers import ending_with_the_connection, ending_with_the_service
+
 HEAD_BYTES: Final = 64 << 10
 """How long the head of a request may be, and what comes after its body."""
 
@@ -24,6 +26,10 @@ SLOWEST: Final = 1024
 
 CONNECTIONS: Final = 1000
 """Connections of all clients together."""
+
+
+class HeadTooLong(Exception):
+    """The head of a request, or what comes after its body, is too long; nothing more of it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._answering: RequestResponseCycle | None = None
         self._overhead = 0
         """Bytes since the request began or the last piece of its body."""
+        self._fields = 0
+        """Bytes of them that are in whole fields of the head, or after the body."""
+        self._arrived = 0
+        """Bytes that came in one piece with the beginning of the next request, 0 where another one ended in it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request, unless there are too many connections."""
@@ -85,6 +95,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._overhead += len(data)
+        self._arrived = len(data)
         super().data_received(data)
         if self._overhead > HEAD_BYTES and not self.transport.is_closing():
             self._refuse(431, "Request Header Fields Too Large")
@@ -92,12 +103,23 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Note that a request begins."""
         super().on_message_begin()
-        self._overhead = 0
+        self._overhead = self._arrived
+        self._fields = 0
         self._set_deadline()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the address; raises HeadTooLong."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the head, or one after the body; raises HeadTooLong."""
+        self._count(len(name) + len(": \r\n") + len(value))
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Note that the head is over."""
-        self._overhead = 0
+        self._overhead = self._fields = 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -108,7 +130,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Note that the request is whole."""
         self._clear_deadline()
-        self._overhead = 0
+        self._overhead = self._arrived = 0
         super().on_message_complete()
 
     def pause_writing(self) -> None:
@@ -127,12 +149,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._watch_writing()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP."""
-        self._refuse(400, "Bad Request", msg)
+        """Answer what is no HTTP, unless it was answered why no more of it is read."""
+        if not self.transport.is_closing():
+            self._refuse(400, "Bad Request", msg)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+        whole = ending_with_the_service(app, cycle)
+        super()._start_asgi_task(cycle, ending_with_the_connection(whole, cycle))
+
+    def _count(self, size: int) -> None:
+        self._fields += size
+        if self._fields > HEAD_BYTES:
+            self._refuse(431, "Request Header Fields Too Large")
+            raise HeadTooLong
 
     @property
     def _address(self) -> str:

@@ -56,6 +56,24 @@ def test_a_stream_that_breaks_in_the_middle_of_a_run_loses_nothing(client: httpx
     assert [event for _, event in seen if event["event"] == "progress"][-1]["step"] == 60
 
 
+def test_a_client_of_http_1_0_gets_the_events_without_chunks(service: Service, client: httpx.Client) -> None:
+    job = handed_in(client, adding(53))
+    path = httpx.URL(job["events_url"]).path
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as raw:
+        raw.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: raw.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b" 200 " in head
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+    assert body.decode() == client.get(path).text
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as raw:
+        raw.sendall(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        head, _, body = b"".join(iter(lambda: raw.recv(65536), b"")).partition(b"\r\n\r\n")
+    assert f"content-length: {len(body)}".encode() in head
+    assert json.loads(body)["status"] == "ok"
+
+
 def test_progress_carries_previews(client: httpx.Client) -> None:
     job = client.post("/v1/jobs", json={"graph": one("Wait", steps=40)}).json()
     with client.stream("GET", job["events_url"]) as stream:

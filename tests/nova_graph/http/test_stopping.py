@@ -1,6 +1,8 @@
 """A service that is asked to stop, and what the next one finds."""
 
+import json
 import signal
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -59,4 +61,20 @@ def test_who_waits_is_told_how_the_job_stands(tmp_path: Path) -> None:
     for answer in answers:
         assert (answer.status_code, answer.json()["state"]) == (202, "queued"), answer.text
         assert answer.headers["location"] == answer.json()["status_url"]
+    assert "Traceback" not in service.log
+
+
+def test_a_body_that_is_still_arriving_when_the_service_ends_is_told_so(tmp_path: Path) -> None:
+    with serving(tmp_path) as service, socket.create_connection(("127.0.0.1", service.port), timeout=60) as raw:
+        raw.sendall(
+            b"POST /v1/check HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
+        stop(service.process)
+        answer = b"".join(iter(lambda: raw.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"content-type: application/problem+json" in head
+    assert b"connection: close" in head
+    assert json.loads(body)["status"] == 503
     assert "Traceback" not in service.log
