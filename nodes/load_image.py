@@ -1,12 +1,13 @@
 """A picture file into the graph."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from engine.assets import AssetPort
 from engine.context import Context
 from engine.node import Node, Output
+from nodes.fitting import Fitting
 from nodes.values import Image, Mask
 
 Side = Annotated[int | None, Field(ge=8, le=8192, multiple_of=8)]
@@ -29,10 +30,7 @@ class LoadImage(Node[ImageLoaded]):
     picture: Annotated[str, AssetPort("image"), Field(description="Where the picture is: a path.")]
     width: Annotated[Side, Field(description="Resize to this many pixels; empty follows the height.")] = None
     height: Annotated[Side, Field(description="Resize to this many pixels; empty follows the width.")] = None
-    resize: Annotated[
-        Literal["crop", "fit", "stretch"],
-        Field(description="crop: fill the size, cut the rest evenly; fit: stay inside it; stretch: ignore the shape."),
-    ] = "crop"
+    resize: Fitting = "crop"
 
     def run(self, ctx: Context) -> ImageLoaded:
         """Decode the file; raises AssetRefused where it is not a picture, damaged or too large."""

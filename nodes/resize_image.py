@@ -6,6 +6,7 @@ from pydantic import Field
 
 from engine.context import Context
 from engine.node import Node, Output
+from nodes.fitting import Fitting
 from nodes.values import Image, Model
 
 Side = Annotated[int | None, Field(ge=8, le=8192, multiple_of=8)]
@@ -28,10 +29,7 @@ class ResizeImage(Node[ImageResized]):
     width: Annotated[Side, Field(description="In pixels; empty follows the height.")] = None
     height: Annotated[Side, Field(description="In pixels; empty follows the width.")] = None
     scale: Annotated[float, Field(gt=0, le=8, description="How many times larger.")] = 1.0
-    resize: Annotated[
-        Literal["crop", "fit", "stretch"],
-        Field(description="crop: fill the size, cut the rest evenly; fit: stay inside it; stretch: ignore the shape."),
-    ] = "crop"
+    resize: Fitting = "crop"
     method: Annotated[
         Literal["lanczos", "bicubic", "bilinear", "nearest"], Field(description="How pixels are interpolated.")
     ] = "lanczos"

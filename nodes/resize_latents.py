@@ -6,6 +6,7 @@ from pydantic import Field
 
 from engine.context import Context
 from engine.node import Node, Output
+from nodes.fitting import Fitting
 from nodes.values import Latents
 
 Side = Annotated[int | None, Field(ge=64, le=8192, multiple_of=8)]
@@ -30,10 +31,7 @@ class ResizeLatents(Node[LatentsResized]):
     width: Annotated[Side, Field(description="Of the picture, in pixels; empty follows the height.")] = None
     height: Annotated[Side, Field(description="Of the picture, in pixels; empty follows the width.")] = None
     scale: Annotated[float, Field(gt=0, le=8, description="How many times larger; counts on top.")] = 1.0
-    resize: Annotated[
-        Literal["crop", "fit", "stretch"],
-        Field(description="crop: fill the size, cut the rest evenly; fit: stay inside it; stretch: ignore the shape."),
-    ] = "crop"
+    resize: Fitting = "crop"
     method: Annotated[
         Literal["nearest-exact", "bilinear", "bicubic"], Field(description="How latents are interpolated.")
     ] = "nearest-exact"

@@ -11,11 +11,11 @@ from pathlib import Path
 from engine.errors import AssetMissing, AssetRefused
 from nodes.assets.addresses import carries_secret, check_address
 from nodes.assets.files import write_atomically
+from nodes.assets.places import WEIGHTS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_KINDS = ("checkpoint", "vae", "detector", "lora", "embedding", "controlnet", "upscaler")
 _RESERVED = ("auto", "none", "nova-nano")
 _FIELDS = ("kind", "file", "url", "sha256", "size")
 _MAX_BYTES = 1 << 20
@@ -40,8 +40,8 @@ def check_entry(name: str, entry: Entry) -> str:
     """Say what is wrong with an entry; empty if nothing is."""
     if not _NAME.fullmatch(name) or name in _RESERVED:
         return "a name is made of letters, digits and . _ + -, and is not auto, none or nova-nano"
-    if entry.kind not in _KINDS:
-        return f"kind must be one of {', '.join(_KINDS)}, got {entry.kind[:40]!r}"
+    if entry.kind not in WEIGHTS:
+        return f"kind must be one of {', '.join(WEIGHTS)}, got {entry.kind[:40]!r}"
     if not _DIGEST.fullmatch(entry.sha256):
         return "sha256 must be 64 digits and letters from a to f"
     if entry.size < 0:

@@ -11,10 +11,7 @@ from uvicorn._types import (
 )
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-_STOPPING = (
-    b'{"type":"about:blank","title":"Service Unavailable","status":503,'
-    b'"detail":"The service stopped before the request was answered."}'
-)
+from nova_graph.http.problems import Trouble, render
 
 
 def ending_with_the_connection(app: ASGI3Application, cycle: RequestResponseCycle) -> ASGI3Application:
@@ -50,9 +47,10 @@ def ending_with_the_service(app: ASGI3Application, cycle: RequestResponseCycle) 
                 cycle.transport.close()
                 cycle.disconnected = True
                 return
-            length = str(len(_STOPPING)).encode()
-            headers = [(b"content-type", b"application/problem+json"), (b"content-length", length)]
-            await send({"type": "http.response.start", "status": 503, "headers": [*headers, (b"connection", b"close")]})
-            await send({"type": "http.response.body", "body": _STOPPING, "more_body": False})
+            detail = "The service stopped before the request was answered."
+            answer = render(Trouble(503, detail, headers={"Connection": "close"}))
+            status, headers = answer.status_code, answer.raw_headers
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": bytes(answer.body), "more_body": False})
 
     return call

@@ -203,9 +203,9 @@ class _Translator:
     # Texts
 
     def _make_text(self, node: ComfyNode) -> TextPart:
-        clip = _link(node, "clip") if node.type in ("CLIPTextEncode", "CLIPTextEncodeSDXL") else None
-        if clip is None:
+        if node.type not in ("CLIPTextEncode", "CLIPTextEncodeSDXL"):
             raise _no("conditioning", node)
+        clip = _link(node, "clip")
         if node.type == "CLIPTextEncode":
             return TextPart(self._clip(clip), self._value(node, "text", ""))
         first, second = self._value(node, "text_l", ""), self._value(node, "text_g", "")

@@ -3,11 +3,13 @@
 import sys
 from pathlib import Path
 
+from engine.atomic import write_atomically
 from engine.parse import parse
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.opening import every_node
 from nova_graph.cli.printing import harmless
 from nova_graph.graph_file import GraphFile
+from nova_graph.importing import graph_text, import_graph
 
 
 def import_file(source: Path, target: Path | None, models: Path | None, *, force: bool) -> None:
@@ -15,9 +17,6 @@ def import_file(source: Path, target: Path | None, models: Path | None, *, force
 
     What is wrong with it is told once it is written, so that it can be mended.
     """
-    from engine.atomic import write_atomically
-    from nova_graph.importing import graph_text, import_graph
-
     if target is not None and target.exists() and not force:
         raise UsageError(f"{target} is there already", hint="Name another file, or say --force.")
     if not source.is_file():
