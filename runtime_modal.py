@@ -27,15 +27,18 @@ from nova_graph.modal.containers import (
     open_studio,
     will_be_snapshot,
 )
+from nova_graph.modal.download_limit import limited
 from nova_graph.modal.image import make_image
 from nova_graph.modal.jobs import JobWriter
 from nova_graph.modal.records import Stores
-from nova_graph.modal.settings import MOUNT, CloudSettings, read_cloud_settings
+from nova_graph.modal.settings import DOWNLOAD, MOUNT, CloudSettings, read_cloud_settings
 from nova_graph.modal.tickets import is_given_back
 from nova_graph.modal.volume import Shared
 
 BEGAN = time.time()
 HOUR = 3600
+LONGER = DOWNLOAD + 300
+"""For who waits for a download, and is to hear that it took too long."""
 
 Message = dict[str, Any]
 Document = dict[str, Json]
@@ -143,27 +146,27 @@ class NovaAnime:
             raise RuntimeError(str(error)) from None
 
 
-@app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=HOUR, max_containers=1, region=region)
+@app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=DOWNLOAD, max_containers=1, region=region)
 def download(document: Document) -> Iterator[Message]:
     """Download what a graph needs; one container does so for all others."""
     yield from open_front(SETTINGS, shared).download(document)
 
 
-@app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=HOUR, region=region)
+@app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=LONGER, region=region)
 def fetch_checkpoint(checkpoint: str = "auto") -> str:
     """Download a checkpoint to the Volume, where that is still to do, and say where it is."""
     try:
-        where = fetch_default(open_front(SETTINGS, shared, download=download.remote_gen), checkpoint)
+        where = fetch_default(open_front(SETTINGS, shared, download=limited(download.remote_gen)), checkpoint)
     except NovaError as error:
         raise RuntimeError(str(error)) from None
     print(where, flush=True)
     return where
 
 
-@app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=HOUR, region=region)
+@app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=LONGER, region=region)
 def prepare_all(documents: list[Document]) -> Iterator[Message]:
     """Check settled graphs, download what they need, and answer what is known already; never on a GPU."""
-    yield from open_front(SETTINGS, shared, download=download.remote_gen).prepare(documents)
+    yield from open_front(SETTINGS, shared, download=limited(download.remote_gen)).prepare(documents)
 
 
 @app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, region=region)

@@ -1,12 +1,13 @@
 """The calling side: the functions of runtime_modal.py, and what Modal's own errors mean."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from nova_graph.modal.documents import Document
+from nova_graph.modal.download_limit import download_limit
 from nova_graph.modal.settings import CloudSettings
 from nova_graph.modal.tickets import give_back, new_ticket
 from nova_graph.modal.wire import CloudError, Message
@@ -27,15 +28,10 @@ class ModalRemote:
     words: Any = None
     """The Modal Dict with word for containers that still start; None for an app that ends with its client."""
 
-    def prepare(self, documents: Sequence[Document]) -> Iterable[Message]:
-        """Call the processor-only function, once for all graphs; raises CloudError where its time was not enough."""
-        from modal.exception import FunctionTimeoutError
-
-        try:
+    def prepare(self, documents: Sequence[Document]) -> Generator[Message, None, None]:
+        """Call the processor-only function, once for all graphs."""
+        with download_limit():
             yield from self.prepare_function.remote_gen(list(documents))
-        except FunctionTimeoutError:
-            text = "what the graph needs was not downloaded within an hour"
-            raise CloudError(f"{text}\n  Run it again: the download goes on where it stopped.", "fault") from None
 
     def run(self, document: Document, previews: bool) -> Generator[Message, None, None]:
         """Call the GPU class; a caller that stops listening cancels the call, or takes it back before it begins."""

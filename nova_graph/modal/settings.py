@@ -13,6 +13,9 @@ PREFIX = "NOVA_MODAL_"
 MOUNT = "/cache"
 """Where the Volume lies in every container."""
 
+DOWNLOAD = 3600
+"""Seconds that a download may take, and no setting changes."""
+
 GPUS = (*PER_SECOND, "A100")
 """Names that Modal knows and SDXL fits on; `A100` takes either size."""
 

@@ -10,6 +10,14 @@ from tests.modal.cloud import ARTIST, SECRET, SHELL, VOLUME, Cloud
 from tests.modal.control_plane.plane import ControlPlane
 from tests.modal.service import FLAGS, SMALL, state
 
+WORDS = """\
+nova: 1
+nodes:
+  loader: {type: CheckpointLoader, inputs: {checkpoint: nova-nano}}
+  encoder: {type: Encoder, inputs: {text_encoders: $loader.text_encoders, prompt: 1girl}}
+outputs: {conditioning: $encoder.conditioning}
+"""
+
 
 def test_health_and_keys_need_no_gpu(http: httpx.Client, plane: ControlPlane) -> None:
     before = len(plane.alive(ARTIST))
@@ -99,7 +107,9 @@ def test_what_modal_is_asked_for(deployed: Cloud, plane: ControlPlane) -> None:
     assert web.timeout_secs == 3600
     for name in ("web", "prepare_all", "fetch_checkpoint", "timing_report"):
         assert plane.functions.find(name).gpus == ("",), name
-    assert plane.functions.find("fetch_checkpoint").definition.timeout_secs == 3600
+    assert plane.functions.find("download").definition.timeout_secs == 3600
+    for name in ("prepare_all", "fetch_checkpoint"):
+        assert plane.functions.find(name).definition.timeout_secs == 3900, "it hears that a download took too long"
     assert plane.images.environ(asked.image_id)["NOVA_REQUIRE_CHECKPOINT"] == "1"
 
 
@@ -158,6 +168,14 @@ def test_mistakes_of_the_command_line_ask_modal_for_nothing(deployed: Cloud, pla
     nowhere = deployed.nova_graph(*words, code=2)
     assert "the pictures cannot be written to README.md/pictures" in nowhere.stderr
     assert len(plane.requests("FunctionGet")) + len(plane.requests("ClassGet")) == asked
+
+
+def test_a_graph_without_pictures_needs_no_folder_for_them(deployed: Cloud, tmp_path: Path) -> None:
+    path = tmp_path / "number.yaml"
+    path.write_text(WORDS)
+    words = ("run", str(path), "--out", "README.md/pictures")
+    here, there = deployed.nova_graph(*words), deployed.nova_graph(*words, "--on", "modal")
+    assert here.stdout == there.stdout
 
 
 def test_an_app_that_is_not_deployed_is_named(deployed: Cloud) -> None:

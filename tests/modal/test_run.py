@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 
 from tests.modal.cloud import ARTIST, ROOT, SHELL, Cloud
 from tests.modal.control_plane.plane import ControlPlane
+from tests.modal.control_plane.waiting import wait_for
 from tools.single_file import write_safetensors
 
 FLAGS = ("--prompt", "1girl, red hair", "--steps", "2", "--no-face", "--pag-scale", "0")
@@ -186,6 +187,24 @@ def test_a_download_that_the_volume_does_not_take_is_told_so(runner: Cloud, plan
         plane.volumes.is_full = False
     assert "the Volume does not take what was downloaded" in done.stderr + done.stdout
     assert "modal volume rm" in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("words", [(f"{SHELL}::fetch_checkpoint",), (SHELL, "--prompt", "1girl")], ids=["fetch", "run"])
+def test_a_download_that_takes_too_long_is_told_with_its_own_limit(
+    cloud: Cloud, plane: ControlPlane, words: tuple[str, ...]
+) -> None:
+    plane.blobs.endless.add("endless.safetensors")
+    plane.secrets.named["with-an-endless-url"] = {"CHECKPOINT_URL": f"{plane.blobs.address}/blobs/endless.safetensors"}
+    settings = {"NOVA_MODAL_SECRET": "with-an-endless-url", "NOVA_MODAL_VOLUME": "for-endless-downloads"}
+    plane.blobs.asked.clear()
+    process = replace(cloud, settings=settings).begin("modal", "run", *words)
+    wait_for(lambda: "endless.safetensors" in plane.blobs.asked, "the download to begin")
+    plane.expire("download")
+    told = "".join(process.communicate(timeout=60))
+    assert process.returncode == 1
+    assert "the download took longer than the 3600 s that it may take" in told
+    assert "put it on the Volume" in told
+    assert "NOVA_MODAL_TIMEOUT" not in told
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 # ruff: noqa: N802 - methods are named as the requests they answer.
 
+import asyncio
 import hashlib
 import itertools
 
@@ -17,6 +18,9 @@ class Blobs:
         self.contents: dict[str, bytes] = {}
         self.locked: set[str] = set()
         """What nobody may have."""
+        self.endless: set[str] = set()
+        """What never arrives."""
+        self.asked: set[str] = set()
         self._ids = itertools.count(1)
 
     async def BlobCreate(self, request: api_pb2.BlobCreateRequest, task: str) -> api_pb2.BlobCreateResponse:
@@ -35,4 +39,7 @@ class Blobs:
 
     async def get(self, request: web.Request) -> web.Response:
         blob = request.match_info["blob"]
+        self.asked.add(blob)
+        if blob in self.endless:
+            await asyncio.Event().wait()
         return web.Response(status=403) if blob in self.locked else web.Response(body=self.contents[blob])
