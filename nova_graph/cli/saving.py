@@ -3,7 +3,7 @@
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,6 +55,12 @@ def makes_pictures(bound: Bound) -> bool:
     """Tell whether a graph has an output that is saved."""
     nodes = {node.id: node.declaration for node in bound.nodes}
     return any(nodes[made.node].outputs[made.port].annotation is Files for made in bound.outputs.values())
+
+
+def check_out(bounds: Iterable[Bound], folder: Path) -> None:
+    """See, before graphs run, that there is a place for the pictures of those that make any; raises UsageError."""
+    if any(makes_pictures(bound) for bound in bounds):
+        check_folder(folder)
 
 
 def check_folder(folder: Path) -> None:

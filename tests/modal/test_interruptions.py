@@ -164,3 +164,21 @@ def test_ctrl_c_cancels_every_run_of_a_sweep(deployed: Cloud, plane: ControlPlan
     assert all(call.inputs[0].is_cancelled for call in runs())
     wait_for(lambda: all(call.is_over for call in runs()), "all runs to end")
     assert not out.exists()
+
+
+def test_ctrl_c_in_a_sweep_tells_what_the_runs_took_that_were_over(
+    deployed: Cloud, plane: ControlPlane, out: Path
+) -> None:
+    before = set(plane.calls.calls)
+    flags = ("--checkpoint", "nova-nano", "--no-face", "--width", "512", "--height", "512", "--seed", "31")
+    words = ("run", "graphs/default.yaml", "--on", "modal", *flags, "--sweep", "steps=1,149,150", "--out", str(out))
+    process = deployed.begin("nova-graph", *words)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(str(out))
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "1 GPU calls in all: " in told
+    assert "2 runs were not over: what they took is not in it" in told
+    wait_for(lambda: all(call.is_over for call in drawings(plane, before)), "all runs to end")
+    assert len(list(out.iterdir())) == 1

@@ -17,7 +17,7 @@ from nova_graph.cli.commands.run import close_display, display, print_outputs
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.flags import read_settings
 from nova_graph.cli.opening import Given, declared_inputs, given_inputs, open_graph, open_runtime
-from nova_graph.cli.saving import Saved, check_folder, makes_pictures, save_outputs
+from nova_graph.cli.saving import Saved, check_out, save_outputs
 from nova_graph.cli.summary import Summary
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def run_on_modal(given: Given, options: CloudOptions, lines: "Lines | None") -> 
 
     settings = read_cloud_settings()
     bounds = _bounds(given, options.sweeps)
-    if any(map(makes_pictures, bounds)):
-        check_folder(options.out)
+    check_out(bounds, options.out)
     documents = [document(bound) for bound in bounds]
     with modal_errors(settings):
         remote = deployed(settings)
@@ -142,10 +141,13 @@ def _run_all(remote: "Remote", trees: list[dict[str, Json]], out: Path, stem: st
                     continue
                 for picture in save_outputs(drawn.groups, out, stem, datetime.now().astimezone()):
                     sys.stdout.write(f"{picture.path}\n")
+                sys.stdout.flush()
                 _say(f"{number} of {len(trees)}: {cost_line(drawn)}")
     finally:
         if runs:
             _say(total_line(runs))
+            if len(runs) < len(trees):
+                _say(f"{len(trees) - len(runs)} runs were not over: what they took is not in it")
     return all(drawn.error is None for drawn in runs)
 
 

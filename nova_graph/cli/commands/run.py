@@ -12,7 +12,7 @@ from engine.events import AnyEvent
 from engine.services import Cancel
 from nova_graph.cli.interrupt import stopping
 from nova_graph.cli.opening import Given, given_inputs, open_graph, open_runtime
-from nova_graph.cli.saving import Saved, check_folder, makes_pictures, save_outputs
+from nova_graph.cli.saving import Saved, check_out, save_outputs
 from nova_graph.cli.summary import Summary
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ def draw_and_save(plan: "Plan", out: Path, stem: str, lines: "Lines | None") -> 
     """Run a plan, save its pictures and say where they are; the last line or the table comes in any case."""
     summary = Summary()
     saved: tuple[Saved, ...] = ()
-    if makes_pictures(plan.engine_plan.bound):
-        check_folder(out)
+    check_out([plan.engine_plan.bound], out)
     try:
         with display(lines) as show:
             if lines is None:
