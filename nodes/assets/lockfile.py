@@ -13,7 +13,7 @@ from nodes.assets.addresses import carries_secret, check_address
 from nodes.assets.files import write_atomically
 from nodes.assets.places import WEIGHTS
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+_LONGEST_NAME = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _RESERVED = ("auto", "none", "nova-nano")
@@ -38,8 +38,11 @@ class Entry:
 
 def check_entry(name: str, entry: Entry) -> str:
     """Say what is wrong with an entry; empty if nothing is."""
-    if not _NAME.fullmatch(name) or name in _RESERVED:
-        return "a name is made of letters, digits and . _ + -, and is not auto, none or nova-nano"
+    if not _is_name(name) or name in _RESERVED:
+        return (
+            "a name begins with a letter or digit, has no / \\ : or .. in it and at most 100 characters, "
+            "and is not auto, none or nova-nano"
+        )
     if entry.kind not in WEIGHTS:
         return f"kind must be one of {', '.join(WEIGHTS)}, got {entry.kind[:40]!r}"
     if not _DIGEST.fullmatch(entry.sha256):
@@ -49,6 +52,11 @@ def check_entry(name: str, entry: Entry) -> str:
     if not entry.file and not entry.url:
         return "file or url must say where it is"
     return _check_file(entry.file) or _check_url(entry.url)
+
+
+def could_be_path(name: str) -> bool:
+    """Tell whether a name could lead out of the folder it is looked up in, on any system."""
+    return any(part in name for part in ("/", "\\", ":", "..")) or name.startswith((".", "~"))
 
 
 def read_lock(path: Path) -> Mapping[str, Entry]:
@@ -103,6 +111,11 @@ def write_entry(path: Path, name: str, entry: Entry | None, guards: Path) -> Non
             write_atomically(path, format_lock(entries).encode())
     except OSError as error:
         raise AssetRefused(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _is_name(text: str) -> bool:
+    is_short = 0 < len(text) <= _LONGEST_NAME
+    return is_short and text[0].isalnum() and text[-1] != " " and text.isprintable() and not could_be_path(text)
 
 
 def _read_tree(path: Path, text: str, tree: dict[str, object]) -> Mapping[str, Entry]:

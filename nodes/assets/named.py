@@ -8,7 +8,7 @@ from engine.assets import Asset
 from engine.errors import AssetMissing, AssetRefused
 from nodes.assets.addresses import is_address
 from nodes.assets.files import exists, expand, is_regular
-from nodes.assets.lockfile import Entry, read_lock
+from nodes.assets.lockfile import Entry, could_be_path, read_lock
 from nodes.assets.places import WEIGHTS, Folders, Located, Place, Remote, show_path, suffixes_of
 from nodes.assets.settings import Settings
 from nodes.assets.sources import locked_url
@@ -28,8 +28,7 @@ def check_name(asset: Asset, allow_paths: bool) -> None:
             f"A {asset.kind} cannot be an address",
             hint="Set CHECKPOINT_URL, or give the address a name in models.lock with `nova-graph models`.",
         )
-    risky = any(part in name for part in ("/", "\\", ":", "..")) or name[0] in ".~ " or len(name) > _LONGEST_NAME
-    if not allow_paths and risky:
+    if not allow_paths and (could_be_path(name) or name[0] == " " or len(name) > _LONGEST_NAME):
         raise AssetRefused(f"{shown} is not a plain name", hint=f"Here a {asset.kind} is given by name, never by path.")
 
 
