@@ -10,7 +10,7 @@ from typing import Final
 from engine.values import Json
 from nodes.samplers import sampler_of
 from nova_graph.cli.exits import UsageError
-from nova_graph.importing.draft import Draft, Tree, literal, whole_steps
+from nova_graph.importing.draft import AUTO_FACES, Draft, Tree, literal, whole_steps
 
 LATENT: Final = "Latent"
 PLAIN_UPSCALERS: Final = ("None", "Lanczos", "Nearest")
@@ -234,7 +234,7 @@ class _Translator:
 
     def _detail(self, image: str) -> str:
         draft, said = self._draft, self._said
-        draft.note("faces are found with `detector: auto`; see docs/checkpoints.md for another")
+        draft.note(AUTO_FACES)
         detect = draft.add("detect", "DetectFaces", {"image": image, "confidence": said.number("ADetailer confidence")})
         ports: Tree = {
             "image": image,

@@ -17,9 +17,13 @@ FOLDERS: Final = {
     "embedding": ("embeddings", "../embeddings"),
     "controlnet": ("controlnet", "ControlNet"),
     "upscaler": ("upscale_models", "ESRGAN", "RealESRGAN"),
+    "detector": ("ultralytics", "adetailer"),
     "image": ("../input",),
 }
 """Where ComfyUI and A1111 keep files, in their folder `models`."""
+
+AUTO_FACES: Final = "faces are found with `detector: auto`; see docs/checkpoints.md for another"
+"""Said where another program's face detector is not taken over: most of them are pickles."""
 
 _ENDING: Final = re.compile(r"\.(safetensors|ckpt|pt|pth|sft|bin)$", re.IGNORECASE)
 

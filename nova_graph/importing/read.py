@@ -11,7 +11,6 @@ from nodes.pictures.formats import MAX_BYTES
 from nodes.pictures.record import COMFY, read_metadata, read_texts
 from nova_graph.cli.exits import UsageError
 from nova_graph.importing import a1111, comfy
-from nova_graph.importing.comfy_workflow import read_workflow
 from nova_graph.importing.draft import Draft
 
 LONGEST: Final = 8 << 20
@@ -56,7 +55,7 @@ def import_graph(path: Path, models: Path | None = None) -> Imported:
 def _workflow(text: str, what: str, models: Path | None) -> Draft:
     if len(text) > LONGEST:
         raise UsageError(f"the workflow of {what} is longer than {LONGEST:,} characters")
-    return comfy.translate(read_workflow(text, what), what, models)
+    return comfy.translate(comfy.read_workflow(text, what), what, models)
 
 
 def _imported(draft: Draft) -> Imported:

@@ -14,7 +14,7 @@ from nova_graph.cli.exits import UsageError
 from nova_graph.cli.opening import every_node
 from nova_graph.graph_file import read_graph
 from nova_graph.importing import Imported, graph_text, import_graph
-from nova_graph.importing.comfy import KNOWN
+from nova_graph.importing.comfy.translate import KNOWN
 from nova_graph.importing.draft import whole_steps
 from tests.nova_graph.command import ROOT
 from tests.nova_graph.importing.workflows import NEGATIVE, PROMPT, Nodes, node, page, plain
@@ -220,6 +220,113 @@ def test_a_control_net_for_the_negative_prompt_alone_is_told(tmp_path: Path) -> 
     assert "has a ControlNet for what is to be avoided alone" in refusal(tmp_path, workflow)
 
 
+FACES: Nodes = {
+    "80": node("UltralyticsDetectorProvider", model_name="bbox/face_yolov8m.pt"),
+    "81": node(
+        "FaceDetailer",
+        guide_size=512,
+        guide_size_for=True,
+        max_size=1024,
+        seed=11,
+        steps=20,
+        cfg=6,
+        sampler_name="euler",
+        scheduler="karras",
+        denoise=0.4,
+        feather=5,
+        noise_mask=True,
+        force_inpaint=True,
+        bbox_threshold=0.5,
+        bbox_dilation=10,
+        bbox_crop_factor=3.0,
+        sam_detection_hint="center-1",
+        drop_size=10,
+        wildcard="",
+        cycle=1,
+        image=["8", 0],
+        model=["4", 0],
+        clip=["4", 1],
+        vae=["4", 2],
+        positive=["6", 0],
+        negative=["7", 0],
+        bbox_detector=["80", 0],
+    ),
+    "9": node("SaveImage", images=["81", 0]),
+}
+
+
+def with_faces(**changes: Any) -> Nodes:
+    workflow = plain() | FACES
+    workflow["81"] = node("FaceDetailer", **workflow["81"]["inputs"] | changes)
+    return workflow
+
+
+def test_the_impact_pack_s_faces_are_refined(tmp_path: Path) -> None:
+    nodes = checked(tmp_path, with_faces())
+    assert nodes["detect"] == {"image": "$decode.image", "confidence": 0.5}
+    assert nodes["detail"] == {
+        "image": "$decode.image",
+        "boxes": "$detect.boxes",
+        "model": "$loader.model",
+        "vae": "$loader.vae",
+        "conditioning": "$encoder.conditioning",
+        "denoise": "$inputs.face_denoise",
+        "steps": 50,
+        "cfg": 6,
+        "sampler": "euler",
+        "schedule": "karras",
+        "seed": "$inputs.face_seed",
+        "padding": 128,
+        "mask_blur": 5,
+        "dilate": 10,
+    }
+    assert nodes["png"] == {"image": "$detail.image"}
+
+
+def test_the_page_s_form_gives_the_same_faces(tmp_path: Path) -> None:
+    whole = page()
+    values = [512, True, 1024, 11, "fixed", 20, 6, "euler", "karras", 0.4, 5, True, True, 0.5, 10, 3.0]
+    values += ["center-1", 0, 0.93, 0, 0.7, "False", 10, "", 1, False, 20, False, False]
+    links = {"image": 12, "model": 4, "clip": 3, "vae": 11, "positive": 5, "negative": 6, "bbox_detector": 13}
+    ports = [{"name": name, "type": "*", "link": link} for name, link in links.items()]
+    detail = {"id": 81, "type": "FaceDetailer", "widgets_values": values, "inputs": ports}
+    found = {"id": 80, "type": "UltralyticsDetectorProvider", "widgets_values": ["bbox/face_yolov8m.pt"]}
+    kept: Any = whole["nodes"]
+    ends = [{**each, "inputs": [{"name": "images", "link": 14}]} if each["id"] == 9 else each for each in kept]
+    lines: Any = whole["links"]
+    tree = {**whole, "nodes": [*ends, found, detail], "links": [*lines, [13, 80, 0, 81, 6], [14, 81, 0, 9, 0]]}
+    assert imported(tmp_path, tree).tree == imported(tmp_path, with_faces()).tree
+
+
+def test_faces_with_a_prompt_of_their_own_are_refined_in_each_cycle(tmp_path: Path) -> None:
+    nodes = checked(tmp_path, with_faces(wildcard="closed eyes", cycle=2))
+    assert nodes["encoder2"]["prompt"] == "$inputs.face_prompt"
+    assert nodes["encoder2"]["negative"] == "lowres, worst quality"
+    assert nodes["detail"]["conditioning"] == nodes["detail2"]["conditioning"] == "$encoder2.conditioning"
+    assert (nodes["detail2"]["image"], nodes["detail2"]["seed"]) == ("$detail.image", 12)
+    assert len(checked(tmp_path, with_faces(cycle=10**9))) == len(nodes) + 7
+
+
+@pytest.mark.parametrize("text", ["a [SEP] b", "{red|blue} eyes", "__eyes__", "<lora:ink:1>"])
+def test_what_is_more_than_a_prompt_for_faces_is_told(tmp_path: Path, text: str) -> None:
+    found = imported(tmp_path, with_faces(wildcard=text))
+    assert any("is more than a prompt" in note for note in found.notes)
+    assert "encoder2" not in found.tree["nodes"]  # type: ignore[operator]
+
+
+def test_other_detectors_keep_their_names_and_masks_of_sam_are_told(tmp_path: Path) -> None:
+    workflow = with_faces(sam_model_opt=["82", 0])
+    workflow["80"] = node("UltralyticsDetectorProvider", model_name="bbox/hand_yolov8s.pt")
+    workflow["82"] = node("SAMLoader", model_name="sam_vit_b_01ec64.pth")
+    assert checked(tmp_path, workflow)["detect"]["detector"] == "hand_yolov8s"
+    assert any("not by their outline" in note for note in imported(tmp_path, workflow).notes)
+
+
+def test_other_outputs_of_the_detailer_are_told(tmp_path: Path) -> None:
+    workflow = with_faces() | {"9": node("SaveImage", images=["83", 0]), "83": node("Reroute", any=["81", 1])}
+    assert "FaceDetailer (node 81), of which only the first output" in refusal(tmp_path, workflow)
+
+
 def test_a_picture_is_repainted_where_its_mask_is(tmp_path: Path) -> None:
     workflow = plain()
     workflow |= {
@@ -307,7 +414,7 @@ links = st.tuples(st.sampled_from(["3", "4", "5", "6", "7", "8"]), st.integers(0
 @given(st.sampled_from(sorted(plain())), st.dictionaries(ports, links | json_values, max_size=4))
 def test_a_stranger_s_workflow_gives_a_graph_or_an_error(name: str, inputs: dict[str, Any]) -> None:
     from nova_graph.importing import comfy
-    from nova_graph.importing.comfy_workflow import read_workflow
+    from nova_graph.importing.comfy.workflow import read_workflow
 
     workflow = plain()
     workflow[name]["inputs"] |= inputs

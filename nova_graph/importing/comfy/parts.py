@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.values import Json
+from nova_graph.importing.comfy.workflow import ComfyNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,15 @@ class TextPart:
     clip: ClipPart
     text: Json
     micro: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Both texts of a sampler: the conditioning, what is told to Sampler, and the ControlNets, the first one first."""
+
+    conditioning: str
+    micro: Mapping[str, Json]
+    nets: tuple[ComfyNode, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,15 @@ class ComfyNode:
     inputs: Given
 
     def links(self) -> Iterator[Link]:
-        """Return the outputs that it reads."""
-        return (value for value in self.inputs.values() if isinstance(value, Link))
+        """Return the outputs that it reads and that count here."""
+        unread = UNREAD.get(self.type, ())
+        return (value for port, value in self.inputs.items() if isinstance(value, Link) and port not in unread)
 
+
+UNREAD: Final[Mapping[str, tuple[str, ...]]] = {
+    "FaceDetailer": ("sam_model_opt", "segm_detector_opt", "detailer_hook", "scheduler_func_opt", "clip"),
+}
+"""What nodes are connected to that has no part in the graph."""
 
 Workflow = Mapping[str, ComfyNode]
 
@@ -47,6 +53,12 @@ WIDGETS: Final[Mapping[str, tuple[str, ...]]] = {
     "ControlNetApplyAdvanced": ("strength", "start_percent", "end_percent"),
     "ControlNetLoader": ("control_net_name",),
     "EmptyLatentImage": ("width", "height", "batch_size"),
+    "FaceDetailer": (
+        "guide_size", "guide_size_for", "max_size", "seed", _CONTROL, "steps", "cfg", "sampler_name", "scheduler",
+        "denoise", "feather", "noise_mask", "force_inpaint", "bbox_threshold", "bbox_dilation", "bbox_crop_factor",
+        "sam_detection_hint", "sam_dilation", "sam_threshold", "sam_bbox_expansion", "sam_mask_hint_threshold",
+        "sam_mask_hint_use_negative", "drop_size", "wildcard", "cycle",
+    ),
     "ImageScale": ("upscale_method", "width", "height", "crop"),
     "ImageScaleBy": ("upscale_method", "scale_by"),
     "KSampler": ("seed", _CONTROL, "steps", "cfg", "sampler_name", "scheduler", "denoise"),
@@ -67,6 +79,7 @@ WIDGETS: Final[Mapping[str, tuple[str, ...]]] = {
     "PrimitiveString": ("value",),
     "PrimitiveStringMultiline": ("value",),
     "RescaleCFG": ("multiplier",),
+    "UltralyticsDetectorProvider": ("model_name",),
     "UpscaleModelLoader": ("model_name",),
     "VAELoader": ("vae_name",),
 }  # fmt: skip

@@ -1,0 +1,31 @@
+"""How samplers are run, by the names that ComfyUI has for it."""
+
+from engine.values import Json
+from nova_graph.cli.exits import UsageError
+from nova_graph.importing.comfy.parts import Course
+from nova_graph.importing.comfy.reader import Reader
+from nova_graph.importing.comfy.workflow import ComfyNode
+from nova_graph.importing.draft import whole_steps
+
+
+def sampler_name(reader: Reader, node: ComfyNode) -> Json:
+    """Return the name of a node's sampler here."""
+    name = reader.value(node, "sampler_name")
+    return name.removesuffix("_gpu") if isinstance(name, str) else name
+
+
+def course_of(reader: Reader, node: ComfyNode) -> Course:
+    """Return how a sampler is run; raises UsageError where that is only a part of a run."""
+    steps = reader.value(node, "steps")
+    if node.type == "KSampler":
+        denoise = reader.value(node, "denoise", 1)
+        return Course(reader.value(node, "seed"), whole_steps(steps, denoise), denoise)
+    first, last = reader.value(node, "start_at_step", 0), reader.value(node, "end_at_step", 10_000)
+    switches = reader.value(node, "add_noise"), reader.value(node, "return_with_leftover_noise")
+    match first, last, steps:
+        case int(), int(), int() if first < steps <= last and switches == ("enable", "disable"):
+            return Course(reader.value(node, "noise_seed"), steps, 1 - first / steps if first else 1)
+    raise UsageError(
+        f"KSamplerAdvanced (node {node.id}) does a part of a course",
+        hint="Only one that adds noise and runs to the end can be imported.",
+    )
