@@ -1,11 +1,13 @@
 """Checkpoints, LoRAs, VAEs, and what ComfyUI keeps in its models and text encoders."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
+from engine.values import Json
 from nova_graph.cli.exits import UsageError
 from nova_graph.importing.comfy.parts import ClipPart, ModelPart
 from nova_graph.importing.comfy.reader import Once, Reader, nothing
-from nova_graph.importing.comfy.workflow import ComfyNode, Link
+from nova_graph.importing.comfy.workflow import POWER_LORAS, ComfyNode, Link
 from nova_graph.importing.draft import Draft, Tree, literal
 
 
@@ -19,7 +21,7 @@ class Models:
         self.model = Once(reader, self._make_model)
         self.clip = Once(reader, self._make_clip)
         self.vae = Once(reader, self._make_vae)
-        self._lora = Once(reader, self._make_lora)
+        self._loras = Once(reader, self._make_loras)
 
     def _make_loader(self, node: ComfyNode) -> str:
         name = self._draft.file("checkpoint", self._read.value(node, "ckpt_name"))
@@ -27,26 +29,43 @@ class Models:
             "loader", "CheckpointLoader", {"checkpoint": self._draft.ask("checkpoint", "string", name)}
         )
 
-    def _make_lora(self, node: ComfyNode) -> str:
-        model = self.model(self._read.link(node, "model"))
-        both = node.type == "LoraLoader"
-        text = self.clip(self._read.link(node, "clip")).ref if both else f"${model.loader}.text_encoders"
-        ports: Tree = {
-            "model": model.ref,
-            "text_encoders": text,
-            "lora": literal(self._draft.file("lora", self._read.value(node, "lora_name"))),
-            "model_strength": self._read.value(node, "strength_model", 1.0),
-            "text_strength": self._read.value(node, "strength_clip", 1.0) if both else 0,
-        }
-        return self._draft.add("lora", "LoRA", ports)
+    def _make_loras(self, node: ComfyNode) -> tuple[str, str]:
+        """Return the model and the text encoders with all LoRAs of a node."""
+        base = self.model(self._read.link(node, "model"))
+        model, text = base.ref, f"${base.loader}.text_encoders"
+        if isinstance(node.inputs.get("clip"), Link):
+            text = self.clip(self._read.link(node, "clip")).ref
+        for name, strength, text_strength in self._loras_of(node):
+            ports: Tree = {
+                "model": model,
+                "text_encoders": text,
+                "lora": literal(self._draft.file("lora", name)),
+                "model_strength": strength,
+                "text_strength": text_strength if isinstance(node.inputs.get("clip"), Link) else 0,
+            }
+            lora = self._draft.add("lora", "LoRA", ports)
+            model, text = f"${lora}.model", f"${lora}.text_encoders"
+        return model, text
+
+    def _loras_of(self, node: ComfyNode) -> Iterator[tuple[Json, Json, Json]]:
+        """Return the name of each LoRA, and its strengths in the UNet and in the text encoders."""
+        if node.type != POWER_LORAS:
+            strength = self._read.value(node, "strength_model", 1.0)
+            yield self._read.value(node, "lora_name"), strength, self._read.value(node, "strength_clip", 1.0)
+            return
+        for row in node.inputs.values():
+            if isinstance(row, dict) and row.get("on") is True and row.get("lora") not in (None, "None"):
+                strength, other = row.get("strength", 1.0), row.get("strengthTwo")
+                yield row["lora"], strength, strength if other is None else other
 
     def _make_model(self, node: ComfyNode) -> ModelPart:
         match node.type:
             case "CheckpointLoaderSimple":
                 loader = self.loader(Link(node.id, 0))
                 return ModelPart(f"${loader}.model", loader)
-            case "LoraLoader" | "LoraLoaderModelOnly":
-                return replace(self.model(self._read.link(node, "model")), ref=f"${self._lora(Link(node.id, 0))}.model")
+            case "LoraLoader" | "LoraLoaderModelOnly" | "Power Lora Loader (rgthree)":
+                model, _ = self._loras(Link(node.id, 0))
+                return replace(self.model(self._read.link(node, "model")), ref=model)
             case "PerturbedAttentionGuidance":
                 pag = self._draft.add("pag", "PAG", {"scale": self._read.value(node, "scale", 3.0)})
                 return replace(self.model(self._read.link(node, "model")), guidance=f"${pag}.guidance")
@@ -74,10 +93,9 @@ class Models:
         match node.type:
             case "CheckpointLoaderSimple":
                 return ClipPart(f"${self.loader(Link(node.id, 0))}.text_encoders")
-            case "LoraLoader":
-                return replace(
-                    self.clip(self._read.link(node, "clip")), ref=f"${self._lora(Link(node.id, 0))}.text_encoders"
-                )
+            case "LoraLoader" | "Power Lora Loader (rgthree)":
+                _, text = self._loras(Link(node.id, 0))
+                return replace(self.clip(self._read.link(node, "clip")), ref=text)
             case "CLIPSetLastLayer":
                 layer = self._read.value(node, "stop_at_clip_layer", -1)
                 return replace(

@@ -8,7 +8,13 @@ from nova_graph.cli.exits import UsageError
 from nova_graph.importing.comfy.workflow import ComfyNode, Link, Workflow
 
 PASSES: Final = "Reroute"
-VALUES: Final = ("PrimitiveNode", "PrimitiveFloat", "PrimitiveInt", "PrimitiveString", "PrimitiveStringMultiline")
+VALUES: Final = {
+    **dict.fromkeys(
+        ("PrimitiveNode", "PrimitiveFloat", "PrimitiveInt", "PrimitiveString", "PrimitiveStringMultiline"), "value"
+    ),
+    "Seed (rgthree)": "seed",
+}
+"""Nodes that hold a plain value, and where."""
 
 Part = TypeVar("Part")
 
@@ -51,7 +57,7 @@ class Reader:
         if not isinstance(value, Link):
             return value
         holder = self.node(value)
-        held = holder.inputs.get("value")
+        held = holder.inputs.get(VALUES.get(holder.type, ""))
         if holder.type not in VALUES or isinstance(held, Link):
             raise UsageError(f"{port} of {node.type} (node {node.id}) is computed by {holder.type} (node {holder.id})")
         return held

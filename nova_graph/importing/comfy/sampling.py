@@ -14,17 +14,23 @@ def sampler_name(reader: Reader, node: ComfyNode) -> Json:
     return name.removesuffix("_gpu") if isinstance(name, str) else name
 
 
+def seed_of(reader: Reader, node: ComfyNode, port: str) -> Json:
+    """Return a node's seed; nodes that hold one have numbers below 0 for seeds that change."""
+    seed = reader.value(node, port)
+    return "random" if isinstance(seed, int) and seed < 0 else seed
+
+
 def course_of(reader: Reader, node: ComfyNode) -> Course:
     """Return how a sampler is run; raises UsageError where that is only a part of a run."""
     steps = reader.value(node, "steps")
     if node.type == "KSampler":
         denoise = reader.value(node, "denoise", 1)
-        return Course(reader.value(node, "seed"), whole_steps(steps, denoise), denoise)
+        return Course(seed_of(reader, node, "seed"), whole_steps(steps, denoise), denoise)
     first, last = reader.value(node, "start_at_step", 0), reader.value(node, "end_at_step", 10_000)
     switches = reader.value(node, "add_noise"), reader.value(node, "return_with_leftover_noise")
     match first, last, steps:
         case int(), int(), int() if first < steps <= last and switches == ("enable", "disable"):
-            return Course(reader.value(node, "noise_seed"), steps, 1 - first / steps if first else 1)
+            return Course(seed_of(reader, node, "noise_seed"), steps, 1 - first / steps if first else 1)
     raise UsageError(
         f"KSamplerAdvanced (node {node.id}) does a part of a course",
         hint="Only one that adds noise and runs to the end can be imported.",

@@ -11,13 +11,23 @@ from nova_graph.importing.comfy.parts import LatentPart
 from nova_graph.importing.comfy.pictures import Pictures
 from nova_graph.importing.comfy.reader import PASSES, Reader
 from nova_graph.importing.comfy.texts import Texts
-from nova_graph.importing.comfy.workflow import WIDGETS, ComfyNode, Link, Workflow
+from nova_graph.importing.comfy.workflow import POWER_LORAS, WIDGETS, ComfyNode, Link, Workflow
 from nova_graph.importing.draft import Draft
 
 SAVES: Final = ("SaveImage", "SaveImageWebsocket")
 PREVIEW: Final = "PreviewImage"
 KNOWN: Final = frozenset(
-    {*WIDGETS, *SAVES, PREVIEW, PASSES, "VAEDecode", "VAEEncode", "SetLatentNoiseMask", "ImageUpscaleWithModel"}
+    {
+        *WIDGETS,
+        *SAVES,
+        PREVIEW,
+        PASSES,
+        POWER_LORAS,
+        "VAEDecode",
+        "VAEEncode",
+        "SetLatentNoiseMask",
+        "ImageUpscaleWithModel",
+    }
 )
 
 FIRST_ONLY: Final = frozenset({"FaceDetailer"})

@@ -41,6 +41,9 @@ UNREAD: Final[Mapping[str, tuple[str, ...]]] = {
 
 Workflow = Mapping[str, ComfyNode]
 
+POWER_LORAS: Final = "Power Lora Loader (rgthree)"
+"""A node with any number of LoRAs, one in each of its widgets."""
+
 _CONTROL: Final = "*control after generate"
 WIDGETS: Final[Mapping[str, tuple[str, ...]]] = {
     "CheckpointLoaderSimple": ("ckpt_name",),
@@ -79,6 +82,7 @@ WIDGETS: Final[Mapping[str, tuple[str, ...]]] = {
     "PrimitiveString": ("value",),
     "PrimitiveStringMultiline": ("value",),
     "RescaleCFG": ("multiplier",),
+    "Seed (rgthree)": ("seed",),
     "UltralyticsDetectorProvider": ("model_name",),
     "UpscaleModelLoader": ("model_name",),
     "VAELoader": ("vae_name",),
@@ -143,6 +147,8 @@ def _page_node(node: dict[str, Json], ends: Mapping[int, Link]) -> ComfyNode:
     inputs: dict[str, Json | Link] = {}
     if isinstance(widgets, dict):
         inputs.update(widgets)
+    elif isinstance(widgets, list) and kind == POWER_LORAS:
+        inputs.update((f"lora_{number}", widget) for number, widget in enumerate(widgets))
     elif isinstance(widgets, list):
         inputs.update(zip(WIDGETS.get(kind, ()), widgets, strict=False))
     inputs.update({name: link for name, _, link in _wired(node, ends)})

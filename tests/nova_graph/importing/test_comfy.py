@@ -161,6 +161,57 @@ def test_what_a_model_carries_becomes_ports(tmp_path: Path) -> None:
     assert nodes["vae"] == {"bundled": "$loader.vae", "override": "fix"}
 
 
+def test_many_loras_in_one_node_become_as_many(tmp_path: Path) -> None:
+    workflow = plain()
+    rows = {
+        "PowerLoraLoaderHeaderWidget": {"type": "PowerLoraLoaderHeaderWidget"},
+        "lora_1": {"on": True, "lora": "sub/ink.safetensors", "strength": 0.8},
+        "lora_2": {"on": False, "lora": "off.safetensors", "strength": 1},
+        "lora_3": {"on": True, "lora": "None", "strength": 1},
+        "lora_4": {"on": True, "lora": "old paper.safetensors", "strength": 0.5, "strengthTwo": 0.25},
+    }
+    workflow["30"] = node("Power Lora Loader (rgthree)", **rows, model=["4", 0], clip=["4", 1])
+    workflow["3"]["inputs"]["model"] = ["30", 0]
+    workflow["6"]["inputs"]["clip"] = workflow["7"]["inputs"]["clip"] = ["30", 1]
+    nodes = checked(tmp_path, workflow)
+    assert nodes["lora"] == {
+        "model": "$loader.model",
+        "text_encoders": "$loader.text_encoders",
+        "lora": "ink",
+        "model_strength": 0.8,
+        "text_strength": 0.8,
+    }
+    assert nodes["lora2"] == {
+        "model": "$lora.model",
+        "text_encoders": "$lora.text_encoders",
+        "lora": "old paper",
+        "model_strength": 0.5,
+        "text_strength": 0.25,
+    }
+    assert "lora3" not in nodes
+    assert nodes["sampler"]["model"] == "$lora2.model"
+    assert nodes["encoder"]["text_encoders"] == "$lora2.text_encoders"
+
+
+def test_many_loras_in_one_node_of_the_page(tmp_path: Path) -> None:
+    tree: Any = page()
+    (loader,) = (each for each in tree["nodes"] if each["type"] == "LoraLoader")
+    row = {"on": True, "lora": "ink.safetensors", "strength": 0.5, "strengthTwo": None}
+    loader |= {"type": "Power Lora Loader (rgthree)", "mode": 0}
+    loader["widgets_values"] = [{}, {"type": "PowerLoraLoaderHeaderWidget"}, row, {}, ""]
+    nodes = checked(tmp_path, tree)
+    assert (nodes["lora"]["lora"], nodes["lora"]["model_strength"], nodes["lora"]["text_strength"]) == ("ink", 0.5, 0.5)
+    assert nodes["sampler"]["model"] == "$lora.model"
+
+
+@pytest.mark.parametrize(("held", "seed"), [(7, 7), (-1, "random")])
+def test_a_seed_may_be_held_by_another_node(tmp_path: Path, held: int, seed: object) -> None:
+    workflow = plain() | {"90": node("Seed (rgthree)", seed=held)}
+    workflow["3"]["inputs"]["seed"] = ["90", 0]
+    inputs: Any = imported(tmp_path, workflow).tree["inputs"]
+    assert inputs["seed"] == {"type": "seed", "default": seed}
+
+
 def test_upscalers_latents_and_embeddings_have_their_nodes(tmp_path: Path) -> None:
     workflow = second_pass(plain())
     workflow |= {
@@ -427,5 +478,5 @@ def test_a_stranger_s_workflow_gives_a_graph_or_an_error(name: str, inputs: dict
 
 def test_the_guide_names_the_nodes_that_are_known() -> None:
     table = (ROOT / "docs" / "importing.md").read_text().partition("| nodes | become |")[2].partition("\n\n")[0]
-    named = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    named = {name for row in table.splitlines()[2:] for name in re.findall(r"`([\w ()]+)`", row.split("|")[1])}
     assert named == KNOWN
