@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.bound import Bound
 from engine.events import AnyEvent
 from engine.plan import Plan as EnginePlan
 from engine.plan import make_plan
@@ -43,8 +44,11 @@ class Graph(GraphFile):
 
     def plan_with(self, inputs: Mapping[str, Json]) -> Plan:
         """Plan a run with inputs of any name; raises GraphErrors, AssetError."""
-        name = str(self.path.absolute())
-        return Plan(name, make_plan(self.bind(inputs), self.runtime.services), self.runtime)
+        return self.plan_bound(self.bind(inputs))
+
+    def plan_bound(self, bound: Bound) -> Plan:
+        """Plan a run of this graph as `bind` has settled it; raises AssetError."""
+        return Plan(str(self.path.absolute()), make_plan(bound, self.runtime.services), self.runtime)
 
 
 def load(path: str | Path, *, runtime: Runtime | None = None) -> Graph:

@@ -29,8 +29,9 @@ Previews = Annotated[bool, typer.Option("--previews", help="With --json: picture
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep results in the cache folder.")]
 On = Annotated[str, typer.Option("--on", metavar="PLACE", help="local, or modal: the app that is deployed there.")]
 Sweep = Annotated[
-    list[str] | None, typer.Option("--sweep", metavar="NAME=A,B,...", help="With --on modal: a run for each value.")
+    list[str] | None, typer.Option("--sweep", metavar="NAME=A,B,...", help="A run for each value of an input.")
 ]
+Grid = Annotated[bool, typer.Option("--grid", help="With --sweep: all pictures side by side in one more.")]
 LogLevel = Literal["debug", "info", "warning", "error"]
 OUTPUTS = Path("outputs")
 
@@ -79,19 +80,33 @@ def run(
     no_cache: NoCache = False,
     on: On = "local",
     sweep: Sweep = None,
+    grid: Grid = False,
     traceback: Traceback = False,
     help_: Help = False,
 ) -> None:
     """Run a graph and save its pictures. The graph's inputs are flags: --prompt TEXT, --seed 7, --no-face."""
     from nova_graph.cli.commands.run import RunOptions, run_graph
+    from nova_graph.cli.sweeping import check_together
 
     given = collect(ctx, graph, settings, help_, traceback)
     lines = open_lines(json, traceback, previews=previews)
-    if on != "local" or sweep:
-        from nova_graph.cli.commands.cloud import CloudOptions, run_elsewhere
 
-        perform(lambda: run_elsewhere(on, given, CloudOptions(out, tuple(sweep or ())), lines), traceback, lines)
-    perform(lambda: run_graph(given, RunOptions(out, device, not no_cache), lines), traceback, lines)
+    def act() -> bool | None:
+        sweeps = tuple(sweep or ())
+        check_together(sweeps, grid=grid, as_json=json)
+        if on != "local":
+            from nova_graph.cli.commands.cloud import CloudOptions, run_elsewhere
+
+            return run_elsewhere(on, given, CloudOptions(out, sweeps, grid), lines)
+        options = RunOptions(out, device, not no_cache)
+        if sweeps:
+            from nova_graph.cli.commands.sweep import run_sweep
+
+            return run_sweep(given, options, sweeps, grid=grid)
+        run_graph(given, options, lines)
+        return None
+
+    perform(act, traceback, lines)
 
 
 @app.command(context_settings=_OPEN, options_metavar="")

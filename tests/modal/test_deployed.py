@@ -139,9 +139,10 @@ def test_the_command_line_runs_a_graph_file_there(deployed: Cloud, plane: Contro
 def test_a_sweep_fans_out_and_one_failure_spoils_no_other(deployed: Cloud, plane: ControlPlane, out: Path) -> None:
     calls = len(plane.calls.calls)
     words = ("run", "graphs/default.yaml", "--on", "modal", *FLAGS, "--out", str(out))
-    done = deployed.nova_graph(*words, "--sweep", "seed=22,23", "--sweep", "cfg=4,5")
-    assert len(list(out.iterdir())) == 4
-    assert len(done.stdout.splitlines()) == 4
+    done = deployed.nova_graph(*words, "--sweep", "seed=22,23", "--sweep", "cfg=4,5", "--grid")
+    assert len(list(out.iterdir())) == 5
+    assert len(done.stdout.splitlines()) == 5
+    assert "default-grid-" in done.stdout.splitlines()[4]
     assert "4 of 4: " in done.stderr
     assert "4 GPU calls in all: " in done.stderr
     made = [each.function_id for each in list(plane.calls.calls.values())[calls:]]
@@ -153,7 +154,7 @@ def test_a_sweep_fans_out_and_one_failure_spoils_no_other(deployed: Cloud, plane
         code=1,
     )  # fmt: skip
     assert "2 of 2 failed: " in mixed.stderr
-    assert len(list(out.iterdir())) == 5
+    assert len(list(out.iterdir())) == 6
 
 
 def test_mistakes_of_the_command_line_ask_modal_for_nothing(deployed: Cloud, plane: ControlPlane) -> None:
@@ -162,8 +163,8 @@ def test_mistakes_of_the_command_line_ask_modal_for_nothing(deployed: Cloud, pla
     assert "steps must be at least 1" in wrong.stderr
     elsewhere = deployed.nova_graph("run", "graphs/default.yaml", "--on", "moon", code=2)
     assert "Use local or modal." in elsewhere.stderr
-    swept = deployed.nova_graph("run", "graphs/default.yaml", "--sweep", "seed=1,2", code=2)
-    assert "add --on modal" in swept.stderr
+    swept = deployed.nova_graph("run", "graphs/default.yaml", "--on", "modal", "--sweep", "steps=4,0", code=2)
+    assert "--sweep steps must be at least 1" in swept.stderr
     words = ("run", "graphs/default.yaml", "--on", "modal", "--out", "README.md/pictures")
     nowhere = deployed.nova_graph(*words, code=2)
     assert "the pictures cannot be written to README.md/pictures" in nowhere.stderr

@@ -1,6 +1,6 @@
 """Everything that a training run is decided by, and its presets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 LATENT_SHRINK: Final = 8
@@ -71,7 +71,8 @@ class UNetStage:
     """The UNet: its shape, and its training on encoded pictures.
 
     `text_from` is the part of the budget after which the text encoders learn as well, at `text_share` of the rates;
-    1 leaves them frozen.
+    1 leaves them frozen. In `pooled_dropped` of the samples the pooled embedding is that of the empty text, so that the
+    UNet has to read the tokens, which weights act on.
     """
 
     widths: tuple[int, int, int]
@@ -86,6 +87,7 @@ class UNetStage:
     text_from: float = 0.5
     text_share: float = 0.3
     average: float = 0.9965
+    pooled_dropped: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,16 @@ FURTHER: Final = Config(
 )
 """For `--start nodes/sdxl/nano/nova-nano.safetensors`, whose networks have this shape; its detector is trained anew."""
 
+UNET_FURTHER: Final = replace(
+    FURTHER,
+    name="further-unet",
+    seed=5,
+    vae=replace(FURTHER.vae, budget=Budget(0)),
+    decoder=Budget(0),
+    unet=replace(FURTHER.unet, pooled_dropped=0.8),
+)
+"""As `further`, but the VAE stays as it is."""
+
 GPU: Final = Config(
     name="gpu",
     native=192,
@@ -201,4 +213,4 @@ GPU: Final = Config(
     detector=DetectorStage(pictures=8_000, epochs=12, size=256, batch=64),
     save_every=45.0,
 )
-PRESETS: Final = {preset.name: preset for preset in (SMOKE, CPU, FURTHER, GPU)}
+PRESETS: Final = {preset.name: preset for preset in (SMOKE, CPU, FURTHER, UNET_FURTHER, GPU)}

@@ -102,7 +102,6 @@ def _check_shape(found: Configuration, config: Config) -> None:
         "UNet layers": (there.layers_per_block, unet.layers_per_block),
         "UNet depths": (there.transformer_layers_per_block, unet.depths),
         "UNet groups": (there.norm_num_groups, unet.groups),
-        "latent size": (there.sample_size, config.latent),
         "VAE widths": (found.vae.block_out_channels, vae.widths),
         "VAE layers": (found.vae.layers_per_block, vae.layers_per_block),
         "VAE groups": (found.vae.norm_num_groups, vae.groups),

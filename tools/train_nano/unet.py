@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 STEPS: Final = 1000
 SNR_LIMIT: Final = 5.0
 OFFSET_NOISE: Final = 0.04
-POOLED_DROPPED: Final = 0.5
 SIZE_WIDTH: Final = 32
 
 
@@ -56,7 +55,7 @@ class UNetLoss:
     """Predict the noise in latents, where it is told what they show.
 
     Min-SNR weights (arXiv:2303.09556), timesteps spread evenly over the batch, offset noise, faces weighted more.
-    In half of the samples the pooled embedding is that of the empty text: the UNet has to read the tokens.
+    In a share of the samples the pooled embedding is that of the empty text: the UNet has to read the tokens.
     """
 
     def __init__(self, unet: "UNet2DConditionModel", pair: TextPair, latents: Tensor, config: Config) -> None:
@@ -96,7 +95,7 @@ class UNetLoss:
         with torch.set_grad_enabled(moment.progress >= self.text_from):
             states, pooled = self.pair.encode(batch["tokens"])
         states, pooled, empty = states[:-1], pooled[:-1], pooled[-1:]
-        dropped = torch.rand((len(pooled), 1), generator=moment.lot, device=pooled.device) < POOLED_DROPPED
+        dropped = torch.rand((len(pooled), 1), generator=moment.lot, device=pooled.device) < self.stage.pooled_dropped
         kept = batch["kept"][:, None]
         return states * kept[..., None], torch.where(dropped, empty, pooled) * kept
 

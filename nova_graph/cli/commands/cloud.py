@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +13,16 @@ from engine.document import document
 from engine.events import AnyEvent
 from engine.values import Json
 from nova_graph.cli.commands.run import close_display, display, print_outputs
+from nova_graph.cli.commands.sweep import save_sheet
 from nova_graph.cli.exits import UsageError
-from nova_graph.cli.flags import read_settings
 from nova_graph.cli.opening import Given, declared_inputs, given_inputs, open_graph, open_runtime
 from nova_graph.cli.saving import Saved, check_out, save_outputs
 from nova_graph.cli.summary import Summary
+from nova_graph.cli.sweeping import Sweep, bind_runs, read_sweep
 
 if TYPE_CHECKING:
-    from nova_graph.api import Graph
     from nova_graph.cli.ndjson import Lines
     from nova_graph.modal.drawing import Remote
-
-MOST = 1000
-"""Runs of one sweep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +31,14 @@ class CloudOptions:
 
     out: Path
     sweeps: tuple[str, ...] = ()
+    grid: bool = False
+    """Save the pictures of all runs side by side too."""
 
 
 def run_elsewhere(place: str, given: Given, options: CloudOptions, lines: "Lines | None") -> bool:
     """Run a graph in the place of that name; raises NovaError."""
     if place != "modal":
-        hint = "Leave --sweep out, or add --on modal." if place == "local" else "Use local or modal."
-        raise UsageError(f"--on {place}: graphs cannot be swept or run there", hint=hint)
-    if lines is not None and options.sweeps:
-        raise UsageError("--json tells of one run; --sweep makes several", hint="Leave one of them out.")
+        raise UsageError(f"--on {place}: graphs cannot be run there", hint="Use local or modal.")
     return run_on_modal(given, options, lines)
 
 
@@ -56,7 +51,7 @@ def run_on_modal(given: Given, options: CloudOptions, lines: "Lines | None") -> 
     from nova_graph.modal.settings import read_cloud_settings
 
     settings = read_cloud_settings()
-    bounds = _bounds(given, options.sweeps)
+    sweep, bounds = _bounds(given, options.sweeps)
     check_out(bounds, options.out)
     documents = [document(bound) for bound in bounds]
     with modal_errors(settings):
@@ -64,31 +59,18 @@ def run_on_modal(given: Given, options: CloudOptions, lines: "Lines | None") -> 
         if len(documents) == 1:
             _run_one(remote, documents[0], options.out, given.path.stem, lines)
             return True
-        return _run_all(remote, documents, options.out, given.path.stem)
+        return _run_all(remote, documents, sweep, options, given.path.stem)
 
 
-def _bounds(given: Given, sweeps: Sequence[str]) -> list[Bound]:
+def _bounds(given: Given, sweeps: Sequence[str]) -> tuple[Sweep, list[Bound]]:
     """Settle the graph here for every run, so that a mistake starts no container; raises UsageError, GraphErrors."""
     with open_runtime(on_disk=False) as runtime:
         graph = open_graph(given.path, runtime)
-        inputs = given_inputs(graph, given)
-        runs = [{**inputs, **swept} for swept in _combinations(graph, sweeps)]
-        bounds = [graph.bind(each) for each in runs]
+        sweep = read_sweep(sweeps, declared_inputs(graph)) if sweeps else Sweep()
+        bounds = bind_runs(graph, given_inputs(graph, given), sweep)
     for bound in bounds:
         _refuse_pictures(bound)
-    return bounds
-
-
-def _combinations(graph: "Graph", sweeps: Sequence[str]) -> list[dict[str, Json]]:
-    words = declared_inputs(graph) if sweeps else {}
-    axes = []
-    for sweep in sweeps:
-        name, _, values = sweep.partition("=")
-        axes.append([read_settings([f"{name}={value}"], words) for value in values.split(",")])
-    found = [{name: value for part in parts for name, value in part.items()} for parts in product(*axes)]
-    if len(found) > MOST:
-        raise UsageError(f"--sweep makes {len(found)} runs; at most {MOST} are begun at once")
-    return found
+    return sweep, bounds
 
 
 def _refuse_pictures(bound: Bound) -> None:
@@ -127,27 +109,30 @@ def _run_one(remote: "Remote", tree: dict[str, Json], out: Path, stem: str, line
         raise drawn.error
 
 
-def _run_all(remote: "Remote", trees: list[dict[str, Json]], out: Path, stem: str) -> bool:
+def _run_all(remote: "Remote", trees: list[dict[str, Json]], sweep: Sweep, options: CloudOptions, stem: str) -> bool:
     from nova_graph.modal.costs import cost_line, total_line
     from nova_graph.modal.drawing import Drawn, draw_all
 
     runs: list[Drawn] = []
+    pictures: list[Path | None] = []
     try:
         with closing(draw_all(remote, trees, _say)) as results:
             for number, drawn in enumerate(results, start=1):
                 runs.append(replace(drawn, groups={}))
-                if drawn.error is not None:
-                    _say(f"{number} of {len(trees)} failed: {drawn.error}")
-                    continue
-                for picture in save_outputs(drawn.groups, out, stem, datetime.now().astimezone()):
+                saved = save_outputs(drawn.groups, options.out, stem, datetime.now().astimezone())
+                pictures.append(saved[0].path if saved else None)
+                for picture in saved:
                     sys.stdout.write(f"{picture.path}\n")
                 sys.stdout.flush()
-                _say(f"{number} of {len(trees)}: {cost_line(drawn)}")
+                told = f": {cost_line(drawn)}" if drawn.error is None else f" failed: {drawn.error}"
+                _say(f"{number} of {len(trees)}{told}")
     finally:
         if runs:
             _say(total_line(runs))
             if len(runs) < len(trees):
                 _say(f"{len(trees) - len(runs)} runs were not over: what they took is not in it")
+    if options.grid:
+        save_sheet(sweep, pictures, options.out, stem)
     return all(drawn.error is None for drawn in runs)
 
 

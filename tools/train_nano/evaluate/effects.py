@@ -1,6 +1,5 @@
 """What weights, guidance, quality tags, told sizes and the face detailer change; pairs drawn with the same seed."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -19,7 +18,6 @@ from tools.train_nano.render.scene import Scene
 LIGHT: Final = 0.7
 HEAVY: Final = 1.4
 PAG_SCALE: Final = 3.0
-LEAST_CHANCE: Final = 1e-9
 BAD_TAGS: Final = "worst quality, blurry, lowres, "
 TOLD_SMALL: Final = 0.25
 TOLD_LARGE: Final = 4
@@ -65,8 +63,8 @@ class Contest:
     def lead(self, studio: Studio, probes: Probes, tags: str) -> float:
         """Return the log odds of the own colour against the rival's, where `tags` stand in place of the own one."""
         caption = full_caption(self.scene).replace(f"{self.own} hair", tags)
-        chances = probes.read(studio.draw(caption, self.seed).pixels, None)["hair"]
-        return math.log(chances[self.own] + LEAST_CHANCE) - math.log(chances[self.rival] + LEAST_CHANCE)
+        read = probes.read(studio.draw(caption, self.seed).pixels, None)["hair"]
+        return read[self.own] - read[self.rival]
 
 
 def contests(scenes: Sequence[Scene]) -> list[Contest]:

@@ -1,4 +1,4 @@
-"""From probabilities to figures: what share of pictures is as it was asked for."""
+"""From readings to figures: what share of pictures is as it was asked for."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Judged:
         """Say whether an attribute is as asked for; one that only a face shows is wrong where no face was found."""
         if attribute not in self.reading:
             return False
-        chances = self.reading[attribute]
-        return max(chances, key=lambda value: chances[value]) == labels_of(self.scene)[attribute]
+        read = self.reading[attribute]
+        return max(read, key=lambda value: read[value]) == labels_of(self.scene)[attribute]
 
     @property
     def accessories_right(self) -> bool:

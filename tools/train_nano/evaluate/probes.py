@@ -163,16 +163,18 @@ class Probes:
 
     @torch.no_grad()
     def read(self, pixels: Pixels, face: Box | None) -> dict[str, dict[str, float]]:
-        """Return the probability of each value of each attribute; those of the face only where there is a box."""
-        told = _probabilities(self.picture, whole(pixels))
-        return told if face is None else {**told, **_probabilities(self.face, face_cut(pixels, face))}
+        """Return the log probability of each value of each attribute; those of the face only where there is a box.
+
+        Logarithms, since probabilities of two pictures that are both all of one colour would both be 0 and 1.
+        """
+        told = _log_probabilities(self.picture, whole(pixels))
+        return told if face is None else {**told, **_log_probabilities(self.face, face_cut(pixels, face))}
 
 
-def _probabilities(probe: Probe, pixels: Pixels) -> dict[str, dict[str, float]]:
+def _log_probabilities(probe: Probe, pixels: Pixels) -> dict[str, dict[str, float]]:
     scores = probe(as_input(torch.from_numpy(np.array(pixels))[None]))
-    return {
-        name: dict(zip(probe.values[name], rows[0].softmax(0).tolist(), strict=True)) for name, rows in scores.items()
-    }
+    logs = {name: rows[0].double().log_softmax(0).tolist() for name, rows in scores.items()}
+    return {name: dict(zip(probe.values[name], rows, strict=True)) for name, rows in logs.items()}
 
 
 def train_probes(folder: Path, edge: int, renders: int, steps: int, watch: Watcher) -> Probes:

@@ -1,0 +1,85 @@
+"""`nova-graph run GRAPH --sweep`: one run after the other, all in one process, with the models loaded once."""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import Cancelled, NovaError
+from nova_graph.cli.commands.run import RunOptions, display, follow
+from nova_graph.cli.exits import OutputLost
+from nova_graph.cli.opening import Given, declared_inputs, given_inputs, open_graph, open_runtime
+from nova_graph.cli.saving import check_out, save_files, save_outputs
+from nova_graph.cli.summary import Summary
+from nova_graph.cli.sweeping import Sweep, bind_runs, read_sweep
+
+if TYPE_CHECKING:
+    from engine.bound import Bound
+    from nova_graph.api import Graph
+
+
+def run_sweep(given: Given, options: RunOptions, sweeps: Sequence[str], *, grid: bool) -> bool:
+    """Run a graph once for every combination of the swept values; False where one of them failed.
+
+    Mistakes in any of them are found before the first begins; one that fails later spoils no other. With `grid`, a
+    sheet with all pictures is saved at the end. Raises NovaError.
+    """
+    with open_runtime(device=options.device, on_disk=options.use_cache) as runtime:
+        graph = open_graph(given.path, runtime)
+        sweep = read_sweep(sweeps, declared_inputs(graph))
+        bounds = bind_runs(graph, given_inputs(graph, given), sweep)
+        check_out(bounds, options.out)
+        pictures: list[Path | None] = []
+        failed = 0
+        for number, (bound, labels) in enumerate(zip(bounds, sweep.labels, strict=True), start=1):
+            _say(f"{number} of {len(bounds)}: {', '.join(labels)}")
+            try:
+                pictures.append(_run_one(graph, bound, options, given.path.stem))
+            except (Cancelled, OutputLost):
+                _say(f"{len(bounds) - number + 1} of {len(bounds)} runs were not done; what was is in the cache")
+                raise
+            except NovaError as error:
+                pictures.append(None)
+                failed += 1
+                _say(f"{number} of {len(bounds)} failed: {error}")
+    if grid:
+        save_sheet(sweep, pictures, options.out, given.path.stem)
+    _say(f"{len(bounds)} runs, {failed} failed")
+    return not failed
+
+
+def save_sheet(sweep: Sweep, pictures: Sequence[Path | None], out: Path, stem: str) -> None:
+    """Save the pictures of a sweep side by side and print where; nothing without pictures. Raises OutputLost."""
+    from nova_graph.cli.contact_sheet import contact_sheet
+
+    if not any(pictures):
+        return
+    try:
+        sheet = contact_sheet(sweep, pictures)
+    except OSError as error:
+        raise OutputLost(f"the pictures of the sweep cannot be read again for --grid: {error}") from error
+    for saved in save_files([sheet], out, f"{stem}-grid", datetime.now().astimezone()):
+        sys.stdout.write(f"{saved.path}\n")
+
+
+def _run_one(graph: "Graph", bound: "Bound", options: RunOptions, stem: str) -> Path | None:
+    """Run once, save the pictures, print where they are, and return the first."""
+    from nova_graph.cli.tables import summary_line
+
+    summary = Summary()
+    try:
+        with display(None) as show:
+            result = follow(graph.plan_bound(bound), summary, show)
+    finally:
+        if summary.done is not None:
+            _say(summary_line(summary))
+    saved = save_outputs(result.files_by_output, options.out, stem, datetime.now().astimezone())
+    for picture in saved:
+        sys.stdout.write(f"{picture.path}\n")
+    sys.stdout.flush()
+    return saved[0].path if saved else None
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")

@@ -1,0 +1,82 @@
+"""Sweeps: a run for each value of an input, and for each combination where several inputs are swept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+from engine.bound import Bound
+from engine.values import Json
+from engine.words import Words, types_of
+from nova_graph.cli.exits import UsageError
+from nova_graph.cli.flags import read_value
+
+if TYPE_CHECKING:
+    from nova_graph.graph_file import GraphFile
+
+MOST = 1000
+"""Runs of one sweep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One input and the values it takes, with the texts they were given as."""
+
+    name: str
+    texts: tuple[str, ...]
+    values: tuple[Json, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """The axes of a sweep; the last one changes fastest."""
+
+    axes: tuple[Axis, ...] = ()
+
+    @property
+    def inputs(self) -> list[dict[str, Json]]:
+        """What each run is given."""
+        names = [axis.name for axis in self.axes]
+        return [dict(zip(names, values, strict=True)) for values in product(*(axis.values for axis in self.axes))]
+
+    @property
+    def labels(self) -> list[tuple[str, ...]]:
+        """What each run is called: `cfg=4`, `seed=7`."""
+        return list(product(*([f"{axis.name}={text}" for text in axis.texts] for axis in self.axes)))
+
+
+def check_together(sweeps: Sequence[str], *, grid: bool, as_json: bool) -> None:
+    """Refuse options of `run` that do not go together; raises UsageError."""
+    if grid and not sweeps:
+        raise UsageError("--grid shows the pictures of a sweep", hint="Say what is swept: --sweep cfg=4,6.")
+    if as_json and sweeps:
+        raise UsageError("--json tells of one run; --sweep makes several", hint="Leave one of them out.")
+
+
+def read_sweep(sweeps: Sequence[str], inputs: Mapping[str, Words]) -> Sweep:
+    """Read `seed=1,2,3` and the like; values that have commas in them are parted by `|`. Raises UsageError."""
+    axes: list[Axis] = []
+    for sweep in sweeps:
+        name, equals, text = sweep.partition("=")
+        name = name.strip().removeprefix("--").replace("-", "_")
+        if not equals or name not in inputs:
+            raise UsageError(f"--sweep {sweep}: write it as NAME=A,B,... with a name of {', '.join(inputs) or 'none'}")
+        if any(axis.name == name for axis in axes):
+            raise UsageError(f"--sweep {sweep}: {name} is swept twice")
+        texts = tuple(part.strip() for part in text.split("|" if "|" in text else ","))
+        axes.append(Axis(name, texts, tuple(read_value(f"--sweep {name}", part, inputs[name]) for part in texts)))
+    found = Sweep(tuple(axes))
+    count = 1
+    for axis in axes:
+        count *= len(axis.values)
+        if count > MOST:
+            raise UsageError(f"--sweep makes more than {MOST:,} runs")
+    return found
+
+
+def bind_runs(graph: "GraphFile", inputs: Mapping[str, Json], sweep: Sweep) -> list[Bound]:
+    """Settle every run before the first begins; a seed that is drawn is drawn once for all. Raises GraphErrors."""
+    first, *rest = sweep.inputs
+    bound = graph.bind({**inputs, **first})
+    seeds = {name: given.value for name, given in bound.inputs.items() if "seed" in types_of(given.schema)}
+    return [bound, *(graph.bind({**inputs, **seeds, **swept}) for swept in rest)]
