@@ -55,9 +55,9 @@ def read_settings(settings: Sequence[str], inputs: Mapping[str, Words]) -> dict[
         name, equals, text = setting.partition("=")
         if not equals:
             raise UsageError(f"--set {setting}: write it as name=value")
-        known = _known(name, inputs)
+        known = known_input(name, inputs)
         if known is None:
-            raise UsageError(f"--set {setting}: the graph has no input {name}{_guess(name, inputs)}")
+            raise UsageError(f"--set {setting}: the graph has no input {name}{guess_input(name, inputs)}")
         if known in given:
             raise UsageError(f"--set {setting}: {known} is given twice")
         given[known] = read_value(f"--set {name}", text, inputs[known])
@@ -115,7 +115,7 @@ def _read_one(token: str, rest: deque[str], inputs: Mapping[str, Words], options
     if not token.startswith("--") or len(token) < len("--x"):
         raise UsageError(f"{token!r} is not expected here; the graph's inputs are given as --name VALUE")
     written, equals, text = token[2:].partition("=")
-    name = _known(written, inputs)
+    name = known_input(written, inputs)
     if name is not None:
         if equals:
             return name, text
@@ -125,7 +125,7 @@ def _read_one(token: str, rest: deque[str], inputs: Mapping[str, Words], options
         return turned_off, "false"
     if rest and not equals and not rest[0].startswith("--"):
         rest.popleft()
-    raise UsageError(f"the graph has no input for --{written}{_guess(written, inputs, options)}")
+    raise UsageError(f"the graph has no input for --{written}{guess_input(written, inputs, options)}")
 
 
 def _next(flag: str, rest: deque[str], inputs: Mapping[str, Words]) -> str:
@@ -139,20 +139,22 @@ def _next(flag: str, rest: deque[str], inputs: Mapping[str, Words]) -> str:
 
 def _is_flag(token: str, inputs: Mapping[str, Words]) -> bool:
     written = token.removeprefix("--").partition("=")[0]
-    return token.startswith("--") and (_known(written, inputs) or _turned_off(written, inputs)) is not None
+    return token.startswith("--") and (known_input(written, inputs) or _turned_off(written, inputs)) is not None
 
 
 def _turned_off(written: str, inputs: Mapping[str, Words]) -> str | None:
     """Return the switch that `no-name` turns off."""
-    name = _known(written.removeprefix("no-"), inputs) if written.startswith("no-") else None
+    name = known_input(written.removeprefix("no-"), inputs) if written.startswith("no-") else None
     return name if name is not None and is_switch(inputs[name]) else None
 
 
-def _known(written: str, inputs: Mapping[str, Words]) -> str | None:
+def known_input(written: str, inputs: Mapping[str, Words]) -> str | None:
+    """Return the input that is written so, with dashes or underscores; None where there is none."""
     return next((name for name in (written, written.replace("-", "_")) if name in inputs), None)
 
 
-def _guess(written: str, inputs: Mapping[str, Words], options: Sequence[str] = ()) -> str:
+def guess_input(written: str, inputs: Mapping[str, Words], options: Sequence[str] = ()) -> str:
+    """Return the end of a sentence about an input that is not there: what could be meant, or what there is."""
     flags = [flag_name(name) for name in inputs]
     known = [flag.removeprefix("--") for flag in (*flags, *options)]
     close = difflib.get_close_matches(written.removeprefix("no-").replace("_", "-")[:64], known, n=1)

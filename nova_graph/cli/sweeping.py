@@ -9,7 +9,7 @@ from engine.bound import Bound
 from engine.values import Json
 from engine.words import Words, types_of
 from nova_graph.cli.exits import UsageError
-from nova_graph.cli.flags import read_value
+from nova_graph.cli.flags import guess_input, known_input, read_value
 
 if TYPE_CHECKING:
     from nova_graph.graph_file import GraphFile
@@ -57,10 +57,12 @@ def read_sweep(sweeps: Sequence[str], inputs: Mapping[str, Words]) -> Sweep:
     """Read `seed=1,2,3` and the like; values that have commas in them are parted by `|`. Raises UsageError."""
     axes: list[Axis] = []
     for sweep in sweeps:
-        name, equals, text = sweep.partition("=")
-        name = name.strip().removeprefix("--").replace("-", "_")
-        if not equals or name not in inputs:
-            raise UsageError(f"--sweep {sweep}: write it as NAME=A,B,... with a name of {', '.join(inputs) or 'none'}")
+        written, equals, text = sweep.partition("=")
+        if not equals:
+            raise UsageError(f"--sweep {sweep}: write it as name=a,b,...")
+        name = known_input(written, inputs)
+        if name is None:
+            raise UsageError(f"--sweep {sweep}: the graph has no input {written}{guess_input(written, inputs)}")
         if any(axis.name == name for axis in axes):
             raise UsageError(f"--sweep {sweep}: {name} is swept twice")
         texts = tuple(part.strip() for part in text.split("|" if "|" in text else ","))

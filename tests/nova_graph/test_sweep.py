@@ -98,8 +98,8 @@ def test_ctrl_c_ends_the_sweep_and_says_what_is_left(command: Command) -> None:
     [
         (["--grid"], "--grid shows the pictures of a sweep"),
         (["--sweep", "grey=1,2", "--json"], "--json tells of one run"),
-        (["--sweep", "gray=1,2"], "with a name of grey, seed, out"),
-        (["--sweep", "grey"], "write it as NAME=A,B,..."),
+        (["--sweep", "gray=1,2"], "the graph has no input gray; did you mean --grey?"),
+        (["--sweep", "grey"], "write it as name=a,b,..."),
         (["--sweep", "grey=1", "--sweep", "grey=2"], "grey is swept twice"),
     ],
 )
