@@ -232,6 +232,6 @@ def main(  # noqa: PLR0913, PLR0917 - the inputs of the graph, as typed flags
     from nova_graph.modal.entry import draw_default
 
     try:
-        draw_default(ModalRemote(prepare_all, NovaAnime()), SETTINGS, inputs, Path(out))
+        draw_default(ModalRemote(SETTINGS, prepare_all, NovaAnime()), SETTINGS, inputs, Path(out))
     except NovaError as error:
         raise SystemExit(str(error)) from None

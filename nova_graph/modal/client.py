@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from engine.errors import NovaError
 from nova_graph.modal.documents import Document
 from nova_graph.modal.download_limit import download_limit
 from nova_graph.modal.settings import CloudSettings
@@ -23,6 +24,7 @@ TOGETHER = 16
 class ModalRemote:
     """The functions of runtime_modal.py: those of an app that runs for this command, or of a deployed one."""
 
+    settings: CloudSettings
     prepare_function: Any
     artist: Any
     words: Any = None
@@ -56,8 +58,8 @@ class ModalRemote:
             with suppress(modal.exception.Error):
                 give_back(self.words, ticket)
 
-    def run_all(self, documents: Sequence[Document]) -> Generator[list[Message] | Exception, None, None]:
-        """Spawn a call for each: Modal decides how many containers work on them.
+    def run_all(self, documents: Sequence[Document]) -> Generator[list[Message] | NovaError, None, None]:
+        """Spawn a call for each: Modal decides how many containers work on them. An error stands for what a call lost.
 
         A caller that stops listening cancels the calls that are not over. (A `.map` would go on without anybody.)
         """
@@ -67,12 +69,22 @@ class ModalRemote:
         try:
             calls.extend(pool.submit(self.artist.draw.spawn, document) for document in documents)
             for call in calls:
-                result = _result(call)
+                result = self._result(call)
                 over += 1
                 yield result
         finally:
             pool.shutdown(cancel_futures=True)
             _cancel_all([call for call in calls[over:] if not call.cancelled()])
+
+    def _result(self, call: Future[Any]) -> list[Message] | NovaError:
+        try:
+            with modal_errors(self.settings):
+                result: list[Message] = call.result().get()
+        except NovaError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - the container's own exception, whatever class it has
+            return CloudError(f"{type(error).__name__}: {error}", "fault")
+        return result
 
 
 def deployed(settings: CloudSettings) -> ModalRemote:
@@ -81,7 +93,7 @@ def deployed(settings: CloudSettings) -> ModalRemote:
 
     artist = modal.Cls.from_name(settings.app, ARTIST)
     words = modal.Dict.from_name(settings.job_events)
-    return ModalRemote(modal.Function.from_name(settings.app, "prepare_all"), artist(), words)
+    return ModalRemote(settings, modal.Function.from_name(settings.app, "prepare_all"), artist(), words)
 
 
 @contextmanager
@@ -111,14 +123,6 @@ def cancel_call(call_id: str) -> None:
 
     with suppress(modal.exception.Error):
         modal.FunctionCall.from_id(call_id).cancel()
-
-
-def _result(call: Future[Any]) -> list[Message] | Exception:
-    try:
-        result: list[Message] = call.result().get()
-    except Exception as error:  # noqa: BLE001 - the container's own exception, whatever class it has
-        return error
-    return result
 
 
 def _cancel_all(calls: Sequence[Future[Any]]) -> None:

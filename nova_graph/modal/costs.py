@@ -1,6 +1,6 @@
 """What calls took and cost, as lines for people."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from nova_graph.modal.drawing import Drawn
 from nova_graph.modal.prices import AS_OF, estimate
@@ -19,7 +19,7 @@ def cost_line(drawn: Drawn) -> str:
     return f"{spent}; {cold}; {report.ran} nodes ran, {report.cached} cached"
 
 
-def total_line(runs: Iterable[Drawn]) -> str:
+def total_line(runs: Sequence[Drawn]) -> str:
     """Return a line with what many calls cost together, failed ones included."""
     reports = [drawn.report for drawn in runs if drawn.report is not None]
     seconds: dict[str, float] = {}
@@ -29,8 +29,10 @@ def total_line(runs: Iterable[Drawn]) -> str:
     priced = [each for device, spent in seconds.items() if (each := estimate(device, spent)) is not None]
     dollars = sum(each.dollars for each in priced)
     parts = [f"{spent:.1f} s on {device}" for device, spent in sorted(seconds.items())]
-    price = f", about ${dollars:.4f} (prices of {AS_OF})" if priced else ", not priced" if parts else ""
-    return f"{len(reports)} GPU calls in all: {', '.join(parts) or 'nothing was left to compute'}{price}"
+    price = f", about ${dollars:.4f} (prices of {AS_OF})" if priced else ", not priced"
+    lost = sum(drawn.is_lost for drawn in runs)
+    told = [*([f"{', '.join(parts)}{price}"] if parts else []), *([f"what {lost} took is not known"] if lost else [])]
+    return f"{len(reports) + lost} GPU calls in all: {'; '.join(told) or 'nothing was left to compute'}"
 
 
 def billed(report: Report) -> float:

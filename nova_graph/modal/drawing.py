@@ -29,6 +29,8 @@ class Drawn:
     waited: float = 0.0
     """Seconds from the call to the container's first word."""
     error: NovaError | None = None
+    is_lost: bool = False
+    """Whether a GPU was asked whose container could not say what the call took."""
 
     @property
     def files(self) -> tuple[File, ...]:
@@ -47,7 +49,7 @@ class Remote(Protocol):
         """Run on a GPU; closing the generator stops it there too."""
         ...
 
-    def run_all(self, documents: Sequence[Document]) -> Generator[list[Message] | Exception, None, None]:
+    def run_all(self, documents: Sequence[Document]) -> Generator[list[Message] | NovaError, None, None]:
         """Run each in whatever container is free, results in order; closing the generator stops them all."""
         ...
 
@@ -97,10 +99,8 @@ def _check_protocol(hello: Message) -> None:
         raise CloudError(f"{text}\n  Deploy it again: modal deploy runtime_modal.py", "fault")
 
 
-def _judged(result: list[Message] | Exception) -> Drawn:
-    if isinstance(result, Exception):
-        return Drawn(error=CloudError(f"{type(result).__name__}: {result}", "fault"))
-    return _take(result, _hear_nothing)
+def _judged(result: list[Message] | NovaError) -> Drawn:
+    return Drawn(error=result, is_lost=True) if isinstance(result, NovaError) else _take(result, _hear_nothing)
 
 
 def _take(messages: Iterable[Message], show: Show) -> Drawn:

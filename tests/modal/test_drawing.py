@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.errors import NovaError
 from engine.events import Done
 from nodes.assets import read_settings
 from nova_graph.modal.costs import cost_line, total_line
@@ -47,7 +48,7 @@ class Here:
         self.ran += 1
         yield from self.place.studio.draw(document, previews=previews)
 
-    def run_all(self, documents: Sequence[dict[str, Any]]) -> Generator[list[Message] | Exception, None, None]:
+    def run_all(self, documents: Sequence[dict[str, Any]]) -> Generator[list[Message] | NovaError, None, None]:
         for document in documents:
             yield list(self.run(document, previews=False))
 
@@ -116,6 +117,11 @@ def test_the_total_adds_up_what_each_gpu_took() -> None:
     drawn = [Drawn(report=report), Drawn(report=report, error=CloudError("no", "node")), Drawn(report=other), Drawn()]
     assert total_line(drawn) == (
         f"3 GPU calls in all: 2.0 s on NVIDIA H100 80GB HBM3, 10.0 s on NVIDIA L4, about $0.0044 (prices of {AS_OF})"
+    )
+    late = Drawn(error=CloudError("the call took longer than 900 s", "fault"), is_lost=True)
+    assert total_line([Drawn(report=other), late]) == (
+        f"2 GPU calls in all: 2.0 s on NVIDIA H100 80GB HBM3, about $0.0022 (prices of {AS_OF})"
+        "; what 1 took is not known"
     )
     assert total_line([Drawn()]) == "0 GPU calls in all: nothing was left to compute"
 

@@ -11,6 +11,9 @@ from tests.modal.control_plane.plane import ControlPlane
 from tests.modal.control_plane.waiting import wait_for
 from tests.modal.service import LONG, SMALL, begun, job, pieces, state, told
 
+SLOW = ("--steps", "150", "--no-face", "--width", "512", "--height", "512")
+"""Slow enough to be stopped on any machine."""
+
 
 def test_a_cancelled_job_leaves_a_warm_container(http: httpx.Client, plane: ControlPlane) -> None:
     job_id = job(http, {**LONG, "seed": 12})
@@ -140,6 +143,21 @@ def test_ctrl_c_while_a_container_starts_takes_the_call_back(deployed: Cloud, pl
     wait_for(lambda: call.is_over, "the call to end")
     assert not any(b"planned" in chunk.data for chunk in call.data_out), "nothing was drawn"
     assert plane.alive(ARTIST), "the container stays"
+
+
+def test_a_run_of_a_sweep_that_takes_too_long_is_told_with_what_to_set(
+    deployed: Cloud, plane: ControlPlane, out: Path
+) -> None:
+    before = set(plane.calls.calls)
+    sweep = ("--sweep", "checkpoint=auto,nova-nano", "--out", str(out))
+    process = deployed.begin("nova-graph", "run", "graphs/default.yaml", "--on", "modal", *SLOW, "--seed", "32", *sweep)
+    wait_for(lambda: any(call.inputs[0].task for call in drawings(plane, before)), "the run to begin")
+    plane.expire(ARTIST)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "1 of 2 failed: " in told
+    assert "2 of 2 failed: the call took longer than 900 s\n  Set NOVA_MODAL_TIMEOUT and deploy again.\n" in told
+    assert "1 GPU calls in all: what 1 took is not known" in told
 
 
 def drawings(plane: ControlPlane, before: set[str]) -> list[Call]:
