@@ -1,7 +1,7 @@
 """The calling side: the functions of runtime_modal.py, and what Modal's own errors mean."""
 
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +67,10 @@ class ModalRemote:
         calls: list[Future[Any]] = []
         over = 0
         try:
-            calls.extend(pool.submit(self.artist.draw.spawn, document) for document in documents)
+            for document in documents:
+                calls.append(pool.submit(self.artist.draw.spawn, document))
+                if len(calls) == 1:
+                    wait(calls)  # the result that is yielded first is not to be the last in Modal's queue
             for call in calls:
                 result = self._result(call)
                 over += 1
