@@ -31,6 +31,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     with ControlPlane(tmp_path_factory.mktemp("plane")) as running:
         running.secrets.named[SECRET] = {"NOVA_API_KEYS": KEY, "NOVA_NODES": str(NODES), **WEBHOOKS}
         yield running
+        assert not running.volumes.hindered, "the Volume is only reloaded where no file of it is open or mapped"
 
 
 @pytest.fixture(scope="session")

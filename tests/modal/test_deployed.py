@@ -20,14 +20,20 @@ outputs: {conditioning: $encoder.conditioning}
 
 
 def test_health_and_keys_need_no_gpu(http: httpx.Client, plane: ControlPlane) -> None:
-    before = len(plane.alive(ARTIST))
+    before, calls = len(plane.alive(ARTIST)), len(plane.calls.calls)
     assert http.get("/health").json()["status"] == "ok"
+    body = {"graph": "default", "inputs": {**SMALL, "seed": 10}}
+    assert http.post("/v1/check", json=body).json()["nodes"] == 6
+    planned = http.post("/v1/plan", json=body).json()
+    assert ("sampler", "run") in [(step["node"], step["status"]) for step in planned["steps"]], planned
     assert http.get("/v1/jobs", headers={"Authorization": "Bearer wrong"}).status_code == 401
     wrong = http.post("/predict", json={**SMALL, "steps": 0})
     assert wrong.status_code == 422
     assert "steps must be at least 1" in wrong.text
     missing = http.post("/predict", json={**SMALL, "checkpoint": "auto"})
     assert missing.status_code in (404, 409, 422), missing.text
+    asked = [each.function_id for each in list(plane.calls.calls.values())[calls:]]
+    assert {plane.functions.functions[each].name for each in asked} == {"web"}
     assert len(plane.alive(ARTIST)) == before
 
 
@@ -98,7 +104,8 @@ def test_what_modal_is_asked_for(deployed: Cloud, plane: ControlPlane) -> None:
     assert (asked.timeout_secs, asked.startup_timeout_secs) == (900, 600)
     assert asked.checkpointing_enabled
     assert asked.max_concurrent_inputs == 0, "pipelines are used by one call at a time"
-    assert asked.retry_policy.retries == 0
+    assert not asked.class_parameter_info.schema, "all checkpoints share the containers"
+    assert not any(each.definition.retry_policy.retries for each in plane.functions.functions.values())
     assert [mount.mount_path for mount in asked.volume_mounts] == ["/cache"]
     assert VOLUME in plane.volumes.named
     assert len(asked.secret_ids) == 1
@@ -195,13 +202,25 @@ def test_a_missing_token_is_told_with_the_way_to_one(cloud: Cloud) -> None:
 
 def test_gpus_are_asked_for_in_order_and_settings_reach_the_containers(cloud: Cloud, plane: ControlPlane) -> None:
     names = {"NOVA_MODAL_APP": "choosy", "NOVA_MODAL_SECRET": "none"}
-    settings = {**names, "NOVA_MODAL_GPU": "l40s, A100-80GB,H100!", "NOVA_MODAL_SCALEDOWN": "30"}
-    replace(cloud, settings=settings).modal("deploy", SHELL)
+    scales = {"SCALEDOWN": "30", "MIN_CONTAINERS": "2", "MAX_CONTAINERS": "7"}
+    times = {"TIMEOUT": "400", "STARTUP_TIMEOUT": "200"}
+    machine = {"GPU": "l40s, A100-80GB,H100!", "CPU": "3", "MEMORY": "4096", "REGION": "us-east"}
+    others = {"VOLUME": "for-choosy", "SNAPSHOT": "0", "PROXY_AUTH": "1"}
+    chosen = {f"NOVA_MODAL_{name}": value for name, value in {**scales, **times, **machine, **others}.items()}
+    replace(cloud, settings={**names, **chosen}).modal("deploy", SHELL)
     artist = plane.functions.find(ARTIST)
     assert artist.gpus == ("L40S", "A100-80GB", "H100!")
-    assert artist.definition.autoscaler_settings.scaledown_window == 30
-    assert not artist.definition.secret_ids
-    assert plane.images.environ(artist.definition.image_id)["NOVA_MODAL_APP"] == "choosy"
+    asked = artist.definition
+    scaling = asked.autoscaler_settings
+    assert (scaling.scaledown_window, scaling.min_containers, scaling.max_containers) == (30, 2, 7)
+    assert (asked.timeout_secs, asked.startup_timeout_secs) == (400, 200)
+    assert (asked.resources.milli_cpu, asked.resources.memory_mb) == (3000, 4096)
+    assert list(asked.scheduler_placement.regions) == ["us-east"]
+    assert [mount.volume_id for mount in asked.volume_mounts] == [plane.volumes.named["for-choosy"]]
+    assert not asked.checkpointing_enabled
+    assert not asked.secret_ids
+    assert plane.images.environ(asked.image_id)["NOVA_MODAL_APP"] == "choosy"
+    assert plane.functions.find("web").definition.webhook_config.requires_proxy_auth
     assert not plane.unanswered()
 
 

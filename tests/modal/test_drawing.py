@@ -97,6 +97,15 @@ def test_a_failed_run_says_what_it_took(place: Place) -> None:
     assert cost_line(mistaken) == "no GPU was asked"
 
 
+def test_a_run_on_a_gpu_tells_seconds_dollars_cold_start_and_cache_hits() -> None:
+    a100 = "NVIDIA A100-SXM4-40GB"
+    report = Report(seconds=6.0, cold=2.0, device=a100, container="ta-1", number=1, ran=4, cached=2, environment="")
+    spent = f"8.0 GPU seconds on A100-40GB, about $0.0047 (prices of {AS_OF})"
+    assert cost_line(Drawn(report=report, waited=9.0)) == f"{spent}; cold start 9.0 s; 4 nodes ran, 2 cached"
+    warm = Drawn(report=replace(report, seconds=8.0, cold=0.0, number=2), waited=0.1)
+    assert cost_line(warm) == f"{spent}; warm container; 4 nodes ran, 2 cached"
+
+
 def test_many_runs_come_back_in_order(place: Place) -> None:
     here = Here(place)
     draw(here, graph("Plus", left=2), lambda _: None, print)

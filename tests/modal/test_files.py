@@ -20,7 +20,7 @@ from nova_graph.modal.gate import Gate
 from nova_graph.modal.uploads import VolumeUploads
 from nova_graph.modal.volume import Shared, unshared
 from nova_graph.modal.web import VolumeDesk
-from tests.modal.cloud import VOLUME
+from tests.modal.cloud import ARTIST, VOLUME, Cloud
 from tests.modal.control_plane.plane import ControlPlane
 from tests.modal.service import SMALL
 from tests.nova_graph.http.pictures import png
@@ -83,6 +83,27 @@ def test_a_picture_whose_name_was_told_is_on_the_volume_and_a_warm_container_fin
     job = http.post("/v1/jobs", json={"graph": loading(name)}, params={"wait": 60}).json()
     assert job["state"] == "done", job
     assert http.get(job["images"][0]).content.startswith(b"\x89PNG")
+
+
+HOLD = """
+import modal
+artist = modal.Cls.from_name("nova-anime-ilxl", "NovaAnime")()
+loader = {"type": "CheckpointLoader", "inputs": {"checkpoint": "nowhere"}}
+for node in ({"type": "Hold"}, loader):
+    output = "$n.value" if node["type"] == "Hold" else "$n.model"
+    print(artist.draw.remote({"nova": 1, "nodes": {"n": node}, "outputs": {"n": output}})[-2]["event"])
+"""
+
+
+def test_a_container_with_a_file_in_use_goes_on_without_a_reload(deployed: Cloud, plane: ControlPlane) -> None:
+    try:
+        assert deployed.python(HOLD).stdout.split() == ["pictures", "error"]
+        (container,) = plane.alive(ARTIST)
+        hindered = {(task, Path(file).name) for task, file in plane.volumes.hindered}
+        assert hindered == {(container.task, "held")}
+    finally:
+        plane.volumes.hindered.clear()
+        plane.kill(ARTIST)
 
 
 def test_a_picture_that_the_volume_does_not_take_gets_no_name(http: httpx.Client, plane: ControlPlane) -> None:

@@ -27,6 +27,8 @@ def test_a_cancelled_job_leaves_a_warm_container(http: httpx.Client, plane: Cont
     assert after.status_code == 200, after.text
     assert float(after.headers["x-cold-start-seconds"]) == 0
     assert plane.alive(ARTIST) == [container]
+    kept = [each.get("where") for each in told(http, after.headers["x-job-id"])]
+    assert "memory" in kept, "the conditioning of the cancelled job is at hand"
     assert [task for _, task in plane.volumes.commits[commits:]].count(container.task) == 1, "one call, one commit"
 
 

@@ -1,5 +1,6 @@
 """`modal run runtime_modal.py`: the real client, the real container entrypoint, the embedded model."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
+from nova_graph.modal.timing import read_entries
 from tests.modal.cloud import ARTIST, ROOT, SHELL, Cloud
 from tests.modal.control_plane.plane import ControlPlane
 from tests.modal.control_plane.waiting import wait_for
@@ -63,7 +65,11 @@ def test_it_draws_saves_and_says_what_it_took(first: First, plane: ControlPlane)
     assert str(path) in done.stdout
     with Pillow.open(path) as picture:
         assert picture.size == (128, 128)
-        assert '"seed":5' in picture.info["nova_graph"].replace(" ", "")
+        record = json.loads(picture.info["nova_graph"])
+    task = plane.containers.of(ARTIST)[-1].task
+    (timed,) = (each for each in read_entries(plane.volume(FILES) / "timing") if each["container"] == task)
+    assert (record["inputs"]["seed"], record["environment"]) == (5, timed["environment"])
+    assert record["environment"].startswith("cpu|float32|torch="), "where the container computed it"
     assert "sampler (Sampler) finished" in done.stderr
     assert re.search(r"s in all; .*cold start \d+\.\d s; 6 nodes ran, 0 cached", done.stderr)
     printed = "".join(plane.containers.of(ARTIST)[-1].printed)
@@ -156,6 +162,19 @@ def test_a_fallback_is_drawn_with_where_there_is_no_checkpoint(cloud: Cloud, pla
     assert "drawn with nova-nano instead, because: " in again.stderr
     assert "no GPU was asked" in again.stderr
     assert len(list(out.iterdir())) == 2
+
+
+def test_a_checkpoint_comes_from_hugging_face_with_the_secrets_token(cloud: Cloud, plane: ControlPlane) -> None:
+    plane.blobs.contents["anime.safetensors"] = (ROOT / "nodes/sdxl/nano/nova-nano.safetensors").read_bytes()
+    named = {"NOVA_ANIME_HF_ID": "somebody/anime", "NOVA_ANIME_HF_FILENAME": "anime.safetensors"}
+    plane.secrets.named["with-a-repository"] = {**named, "HF_TOKEN": "hf_hidden", "HF_ENDPOINT": plane.blobs.address}
+    settings = {"NOVA_MODAL_SECRET": "with-a-repository", "NOVA_MODAL_VOLUME": "for-repositories"}
+    plane.blobs.keys.clear()
+    done = replace(cloud, settings=settings).modal("run", f"{SHELL}::fetch_checkpoint")
+    assert "anime.safetensors" in done.stdout
+    assert "hf_hidden" not in done.stdout + done.stderr
+    assert (plane.volume("for-repositories") / "checkpoint" / "anime.safetensors").is_file()
+    assert plane.blobs.keys["anime.safetensors"] == "Bearer hf_hidden"
 
 
 def test_a_download_without_a_source_says_where_it_looked(cloud: Cloud) -> None:

@@ -171,8 +171,17 @@ def imported(path: Path) -> set[str]:
     return names
 
 
+FLAG_TYPES = {"string": "str", "integer": "int", "seed": "int", "number": "float", "boolean": "bool"}
+
+
 def test_the_flags_of_the_entrypoint_are_the_inputs_of_the_default_graph() -> None:
     graph = parse((ROOT / "graphs" / "default.yaml").read_bytes(), "default.yaml")
     tree = ast.parse((ROOT / "runtime_modal.py").read_text())
     main = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main")
-    assert {argument.arg for argument in main.args.args} - {"out"} == set(graph.inputs)
+    flags = {flag.arg: ast.unparse(flag.annotation or flag).removesuffix(" | None") for flag in main.args.args}
+    usual = {flag.arg: ast.unparse(value) for flag, value in zip(main.args.args, main.args.defaults, strict=True)}
+    assert usual.pop("out") == "'outputs'"
+    assert usual.pop("face") == str(graph.inputs["face"].default), "a flag without a third state"
+    assert set(usual.values()) == {"None"}, "the graph has all other defaults"
+    del flags["out"]
+    assert flags == {name: FLAG_TYPES[declared.types[0]] for name, declared in graph.inputs.items()}

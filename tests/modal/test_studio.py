@@ -192,6 +192,23 @@ def test_a_fallback_draws_where_the_checkpoint_cannot_be_had(tmp_path: Path) -> 
     assert error["event"] == "error", "what a checkpoint cannot mend is not tried again"
 
 
+def test_a_fallback_draws_where_the_checkpoint_is_something_else(tmp_path: Path) -> None:
+    from numpy import zeros
+    from safetensors.numpy import save_file
+
+    (tmp_path / "checkpoint").mkdir()
+    save_file({"lora_unet_middle_block.lora_up.weight": zeros((2, 2))}, tmp_path / "checkpoint" / "style.safetensors")
+    place = Place(tmp_path, fallback="nova-nano")
+    loader: Any = {"type": "CheckpointLoader", "inputs": {"checkpoint": "$inputs.checkpoint"}}
+    declared: Any = {"checkpoint": {"type": "string", "default": "style"}}
+    document: Any = {"nova": 1, "inputs": declared, "nodes": {"n": loader}, "outputs": {"n": "$n.model"}}
+    told = place.draw(document)
+    warned = [each["text"] for each in told if each["event"] == "warned"]
+    assert [text.startswith("drawing with nova-nano instead, because: ") for text in warned] == [True]
+    assert "style.safetensors is a LoRA, not a checkpoint" in warned[0]
+    assert told[-2]["event"] == "pictures"
+
+
 def test_strangers_graphs_name_no_paths(place: Place) -> None:
     *_, error, _ = place.draw(named(str(NANO)), owner="somebody")
     assert error["event"] == "error"

@@ -21,6 +21,8 @@ class Blobs:
         self.endless: set[str] = set()
         """What never arrives."""
         self.asked: set[str] = set()
+        self.keys: dict[str, str] = {}
+        """What was shown last to have a blob."""
         self._ids = itertools.count(1)
 
     async def BlobCreate(self, request: api_pb2.BlobCreateRequest, task: str) -> api_pb2.BlobCreateResponse:
@@ -40,6 +42,7 @@ class Blobs:
     async def get(self, request: web.Request) -> web.Response:
         blob = request.match_info["blob"]
         self.asked.add(blob)
+        self.keys[blob] = request.headers.get("Authorization", "")
         if blob in self.endless:
             await asyncio.Event().wait()
         return web.Response(status=403) if blob in self.locked else web.Response(body=self.contents[blob])

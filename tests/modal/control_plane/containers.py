@@ -90,6 +90,11 @@ class Containers:
         for container in self.containers.values():
             container.is_stopping = container.is_stopping or container.function.app_id == app_id
 
+    def process_of(self, task: str) -> int | None:
+        """Return the number of a container's process."""
+        process = self.containers[task].process if task in self.containers else None
+        return process.pid if process is not None else None
+
     def kill(self, task: str) -> None:
         """End a container as the kernel would when memory is out."""
         process = self.containers[task].process

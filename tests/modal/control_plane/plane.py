@@ -56,6 +56,7 @@ class ControlPlane:
         self.calls.on_input = self.containers.need
         self.apps.on_end = self.containers.stop_app
         self.calls.on_terminate = self.containers.kill
+        self.volumes.process_of = self.containers.process_of
         self.grpc_address = ""
         self._folder = folder
         self._loop = asyncio.new_event_loop()
@@ -173,6 +174,7 @@ class ControlPlane:
         routes = web.Application(client_max_size=_LARGEST)
         routes.router.add_put("/blobs/{blob}", self.blobs.put)
         routes.router.add_get("/blobs/{blob}", self.blobs.get)
+        routes.router.add_get("/{owner}/{name}/resolve/main/{blob}", self.blobs.get)
         routes.router.add_route("*", "/web/{function}/{path:.*}", Web(self.calls).serve)
         self._runner = web.AppRunner(routes, access_log=None, handler_cancellation=True, shutdown_timeout=1)
         await self._runner.setup()

@@ -4,6 +4,8 @@
 
 import itertools
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from google.protobuf.empty_pb2 import Empty  # type: ignore[import-untyped]
@@ -24,6 +26,9 @@ class Volumes:
         """Volume and container of every commit."""
         self.is_full = False
         """Whether commits are refused."""
+        self.process_of: Callable[[str], int | None] = lambda task: None
+        self.hindered: list[tuple[str, str]] = []
+        """Container and file of every reload that was refused because the file was open or mapped."""
 
     async def VolumeGetOrCreate(
         self, request: api_pb2.VolumeGetOrCreateRequest, task: str
@@ -40,7 +45,12 @@ class Volumes:
         return api_pb2.VolumeCommitResponse(skip_reload=True)
 
     async def VolumeReload(self, request: api_pb2.VolumeReloadRequest, task: str) -> Empty:
-        mirror(self.committed(request.volume_id), self._seen(request.volume_id, task), delete=True)
+        seen, process = self._seen(request.volume_id, task), self.process_of(task)
+        used = files_in_use(process, seen) if process is not None else []
+        if used:
+            self.hindered.append((task, used[0]))
+            raise GRPCError(Status.FAILED_PRECONDITION, "there are open files preventing the operation")
+        mirror(self.committed(request.volume_id), seen, delete=True)
         return Empty()
 
     def committed(self, volume: str) -> Path:
@@ -60,6 +70,17 @@ class Volumes:
     def _made(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def files_in_use(process: int, folder: Path) -> list[str]:
+    """Return the files below a folder that a process has open or mapped."""
+    found: set[str] = set()
+    for handle in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            found.add(str(handle.readlink()))
+    mapped = (line.split(maxsplit=5) for line in Path(f"/proc/{process}/maps").read_text().splitlines())
+    found.update(words[5] for words in mapped if len(words) == 6)
+    return sorted(name for name in found if name.startswith(f"{folder}/"))
 
 
 def mirror(source: Path, target: Path, *, delete: bool) -> None:
