@@ -8,7 +8,6 @@ This file only says what Modal needs to know; what the containers do is in nova_
 set it up and what each NOVA_MODAL_* variable means.
 """
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,41 +16,33 @@ from typing import Any
 import modal
 import modal.experimental
 
-from engine.errors import NovaError, SettingError
 from engine.values import Json
 from nova_graph.modal.containers import (
     fetch_default,
-    import_kernels,
-    load_models,
+    import_and_load,
     open_front,
     open_studio,
-    will_be_snapshot,
+    plain_errors,
+    print_timing,
 )
 from nova_graph.modal.download_limit import limited
 from nova_graph.modal.image import make_image
 from nova_graph.modal.jobs import JobWriter
 from nova_graph.modal.records import Stores
-from nova_graph.modal.settings import DOWNLOAD, MOUNT, CloudSettings, read_cloud_settings
+from nova_graph.modal.settings import DOWNLOAD, MOUNT, settings_or_exit
 from nova_graph.modal.tickets import is_given_back
 from nova_graph.modal.volume import Shared
+from nova_graph.modal.wire import Message
 
 BEGAN = time.time()
 HOUR = 3600
 LONGER = DOWNLOAD + 300
 """For who waits for a download, and is to hear that it took too long."""
 
-Message = dict[str, Any]
 Document = dict[str, Json]
+"""`modal run` looks names in the hints of functions up in this file, `Json` among them."""
 
-
-def _read_settings() -> CloudSettings:
-    try:
-        return read_cloud_settings()
-    except SettingError as error:
-        raise SystemExit(f"Nothing was deployed or run: {error}") from None
-
-
-SETTINGS = _read_settings()
+SETTINGS = settings_or_exit()
 
 app = modal.App(SETTINGS.app)
 image = make_image(SETTINGS)
@@ -87,18 +78,13 @@ class NovaAnime:
     @modal.enter(snap=SETTINGS.snapshot)
     def import_and_load(self) -> None:
         """Import, and where a snapshot is taken after this, load the usual checkpoint on the processor."""
-        import_kernels()
-        self.held = load_models() if will_be_snapshot() else None
-        self.imported_in = os.environ.get("MODAL_TASK_ID", "")
+        self.loaded = import_and_load()
 
     @modal.enter()
     def open(self) -> None:
         """Find the device and move the models there; after a snapshot this runs in every container."""
-        is_restored = self.imported_in != os.environ.get("MODAL_TASK_ID", "")
-        began = time.time() if is_restored else BEGAN
-        self.studio = open_studio(
-            SETTINGS, shared, modal.experimental.stop_fetching_inputs, began=began, held=self.held
-        )
+        leave = modal.experimental.stop_fetching_inputs
+        self.studio = open_studio(SETTINGS, shared, leave, began=BEGAN, loaded=self.loaded)
 
     @modal.method()
     def run_graph(self, document: Document, previews: bool = False, ticket: str = "") -> Iterator[Message]:
@@ -127,23 +113,19 @@ class NovaAnime:
 
         `nova_graph.modal.script.predict` checks them before a GPU starts.
         """
-        return self._predict(inputs)
+        with plain_errors():
+            return self.studio.predict(inputs)
 
     @modal.method()
     def predict_one(self, inputs: Document) -> bytes:
         """Draw one picture of the default graph with these inputs; raises RuntimeError."""
-        return self._predict(inputs, count=1)[0]
+        with plain_errors():
+            return self.studio.predict(inputs, count=1)[0]
 
     @modal.method()
     def get_timing_report(self) -> Document:
         """Return how long the calls took that this container knows of; `timing_report` knows all, without a GPU."""
         return self.studio.timing_report()
-
-    def _predict(self, inputs: Document, count: int | None = None) -> list[bytes]:
-        try:
-            return self.studio.predict(inputs, count=count)
-        except NovaError as error:
-            raise RuntimeError(str(error)) from None
 
 
 @app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=DOWNLOAD, max_containers=1, region=region)
@@ -155,12 +137,8 @@ def download(document: Document) -> Iterator[Message]:
 @app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=LONGER, region=region)
 def fetch_checkpoint(checkpoint: str = "auto") -> str:
     """Download a checkpoint to the Volume, where that is still to do, and say where it is."""
-    try:
-        where = fetch_default(open_front(SETTINGS, shared, download=limited(download.remote_gen)), checkpoint)
-    except NovaError as error:
-        raise RuntimeError(str(error)) from None
-    print(where, flush=True)
-    return where
+    with plain_errors():
+        return fetch_default(open_front(SETTINGS, shared, download=limited(download.remote_gen)), checkpoint)
 
 
 @app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, timeout=LONGER, region=region)
@@ -171,8 +149,8 @@ def prepare_all(documents: list[Document]) -> Iterator[Message]:
 
 @app.function(image=image, volumes={MOUNT: volume}, secrets=secrets, region=region)
 def timing_report() -> Document:
-    """Return how long the calls of all containers took."""
-    return open_front(SETTINGS, shared).timing_report()
+    """Print and return how long the calls of all containers took."""
+    return print_timing(open_front(SETTINGS, shared))
 
 
 @app.function(image=image, secrets=secrets, timeout=HOUR, region=region)
@@ -229,9 +207,6 @@ def main(  # noqa: PLR0913, PLR0917 - the inputs of the graph, as typed flags
     """Draw the default graph in the cloud and save the pictures here; what is not given has the graph's default."""
     inputs: Document = {name: value for name, value in locals().items() if name != "out"}
     from nova_graph.modal.client import ModalRemote
-    from nova_graph.modal.entry import draw_default
+    from nova_graph.modal.entry import draw_or_exit
 
-    try:
-        draw_default(ModalRemote(SETTINGS, prepare_all, NovaAnime()), SETTINGS, inputs, Path(out))
-    except NovaError as error:
-        raise SystemExit(str(error)) from None
+    draw_or_exit(ModalRemote(SETTINGS, prepare_all, NovaAnime()), SETTINGS, inputs, Path(out))

@@ -5,10 +5,12 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
-from engine.errors import AssetError
+from engine.errors import AssetError, NovaError
+from engine.values import Json
 from nodes.assets import read_settings
 from nova_graph.modal.documents import without_history
 from nova_graph.modal.front import Download, Front, front_runtime
@@ -38,6 +40,22 @@ KERNELS = (
 """What nodes import when they run: torch, diffusers and transformers come with it; ultralytics is imported besides."""
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a container has in ordinary memory before it looks for its device; a snapshot holds it."""
+
+    held: Held
+    """The usual checkpoint's models, where a snapshot is taken."""
+    container: str
+    """Who imported and loaded; another name in a container that goes on from the snapshot."""
+
+
+def import_and_load() -> Loaded:
+    """Import what nodes need, and where a snapshot is taken after this, load the usual checkpoint."""
+    import_kernels()
+    return Loaded(load_models() if will_be_snapshot() else {}, _container())
+
+
 def import_kernels() -> None:
     """Import what takes long, so that a snapshot of the memory holds it; no device is asked for."""
     with no_device():
@@ -65,12 +83,15 @@ def load_models() -> Held:
 
 
 def open_studio(
-    cloud: CloudSettings, volume: Shared, leave: Callable[[], None], *, began: float, held: Held | None = None
+    cloud: CloudSettings, volume: Shared, leave: Callable[[], None], *, began: float, loaded: Loaded
 ) -> Studio:
-    """Open what a GPU container works with; `began` is the `time.time()` at which it began to start.
+    """Open what a GPU container works with; `began` is the `time.time()` at which its imports began.
 
-    `held` are models that are loaded already; they go to the device now.
+    Models that are loaded already go to the device now. A container that goes on from a snapshot begins here.
     """
+    held = loaded.held
+    if loaded.container != _container():
+        began = time.time()
     reseed()
     settings = read_settings()
     options = read_options()
@@ -80,9 +101,9 @@ def open_studio(
 
         budget = usual_budget(runtime.environment) - sum(map(weight_bytes, held.values()))
         runtime = local_runtime(settings=settings, options=replace(options, pool=max(1, budget)), warn=tell)
-    runtime = with_held(without_history(runtime), held or {})
+    runtime = with_held(without_history(runtime), held)
     forget_old(settings.cache / "timing")
-    timing = TimingLog(settings.cache / "timing", os.environ.get("MODAL_TASK_ID", "local"))
+    timing = TimingLog(settings.cache / "timing", _container())
     return Studio(runtime, volume, timing, leave, cold=time.time() - began, fallback=cloud.fallback)
 
 
@@ -95,11 +116,32 @@ def open_front(
 
 
 def fetch_default(front: Front, checkpoint: str) -> str:
-    """Download a checkpoint and the VAE that goes with it; raises NovaError, without a place in a graph of nobody's."""
+    """Download a checkpoint and the VAE that goes with it, print where they are, and return that too.
+
+    Raises NovaError, without a place in a graph of nobody's.
+    """
     try:
-        return front.fetch(models_document(checkpoint))
+        where = front.fetch(models_document(checkpoint))
     except AssetError as error:
         raise (error.__cause__ if isinstance(error.__cause__, AssetError) else error) from None
+    _print(where)
+    return where
+
+
+def print_timing(front: Front) -> dict[str, Json]:
+    """Print how long the calls of all containers took, and return that too."""
+    report = front.timing_report()
+    _print("\n".join(f"{name}: {value}" for name, value in report.items()))
+    return report
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Raise RuntimeError in place of NovaError: a caller elsewhere may not have this project's classes."""
+    try:
+        yield
+    except NovaError as error:
+        raise RuntimeError(str(error)) from None
 
 
 def reseed() -> None:
@@ -116,3 +158,14 @@ def reseed() -> None:
 def tell(text: str) -> None:
     """Write a warning where Modal's log has it."""
     sys.stderr.write(f"warning: {text}\n")
+
+
+def _container() -> str:
+    """Return the name that Modal gave this container."""
+    return os.environ.get("MODAL_TASK_ID", "local")
+
+
+def _print(text: str) -> None:
+    """Write where `modal run` shows it, which shows no return values."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

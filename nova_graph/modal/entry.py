@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from engine.errors import NovaError
 from engine.values import Json
 from nova_graph.cli.plain import PlainLines
 from nova_graph.cli.saving import check_folder, save_as
@@ -13,6 +14,14 @@ from nova_graph.modal.costs import cost_line
 from nova_graph.modal.documents import default_document
 from nova_graph.modal.drawing import Remote, draw
 from nova_graph.modal.settings import CloudSettings
+
+
+def draw_or_exit(remote: Remote, settings: CloudSettings, inputs: Mapping[str, Json], out: Path) -> None:
+    """Draw as `draw_default` does; raises SystemExit with the text of what went wrong."""
+    try:
+        draw_default(remote, settings, inputs, out)
+    except NovaError as error:
+        raise SystemExit(str(error)) from None
 
 
 def draw_default(remote: Remote, settings: CloudSettings, inputs: Mapping[str, Json], out: Path) -> tuple[Path, ...]:

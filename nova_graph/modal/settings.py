@@ -121,6 +121,14 @@ def read_cloud_settings(environ: Mapping[str, str] | None = None) -> CloudSettin
     return settings
 
 
+def settings_or_exit() -> CloudSettings:
+    """Read the settings from this process's environment variables; raises SystemExit where one is wrong."""
+    try:
+        return read_cloud_settings()
+    except SettingError as error:
+        raise SystemExit(f"Nothing was deployed or run: {error}") from None
+
+
 def read_gpus(text: str) -> tuple[str, ...]:
     """Read a list of GPUs in order of preference, such as `L40S,A100-40GB`; raises SettingError.
 

@@ -108,6 +108,12 @@ def test_a_second_container_starts_with_what_the_first_one_knew(
     assert {each.task for each in plane.containers.of(ARTIST)[-2:]} == timings, "each container has its own file"
 
 
+def test_the_report_of_all_calls_is_printed(first: First, runner: Cloud) -> None:
+    done = runner.modal("run", f"{SHELL}::timing_report")
+    assert re.search(r"^calls: [1-9]\d*$", done.stdout, re.MULTILINE), done.stdout
+    assert "prices_as_of: 2026-07-01" in done.stdout
+
+
 def test_a_deployed_container_has_the_checkpoint_in_its_snapshot(
     first: First, runner: Cloud, plane: ControlPlane, out: Path
 ) -> None:

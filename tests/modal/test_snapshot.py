@@ -76,17 +76,17 @@ def test_before_the_snapshot_no_device_is_asked_for_and_after_it_everybody_asks_
 
 RESTORED = """
 import json, os, random, sys, time
-from nova_graph.modal.containers import import_kernels, open_studio
+from nova_graph.modal.containers import import_and_load, open_studio
 from nova_graph.modal.settings import CloudSettings
 from nova_graph.modal.volume import unshared
-import_kernels()
+loaded = import_and_load()
 import numpy, torch
 sys.stdout.write("[")
 for end in ",]":
     sys.stdout.flush()
     child = os.fork()
     if not child:
-        open_studio(CloudSettings(), unshared(), lambda: None, began=time.time())
+        open_studio(CloudSettings(), unshared(), lambda: None, began=time.time(), loaded=loaded)
         drawn = [random.random(), numpy.random.rand(), torch.rand(1, dtype=torch.float64).item()]
         sys.stdout.write(json.dumps(drawn) + end)
         sys.stdout.flush()
