@@ -205,7 +205,7 @@ def test_gpus_are_asked_for_in_order_and_settings_reach_the_containers(cloud: Cl
     scales = {"SCALEDOWN": "30", "MIN_CONTAINERS": "2", "MAX_CONTAINERS": "7"}
     times = {"TIMEOUT": "400", "STARTUP_TIMEOUT": "200"}
     machine = {"GPU": "l40s, A100-80GB,H100!", "CPU": "3", "MEMORY": "4096", "REGION": "us-east"}
-    others = {"VOLUME": "for-choosy", "SNAPSHOT": "0", "PROXY_AUTH": "1"}
+    others = {"VOLUME": "for-choosy", "SNAPSHOT": "0", "GPU_SNAPSHOT": "1", "PROXY_AUTH": "1"}
     chosen = {f"NOVA_MODAL_{name}": value for name, value in {**scales, **times, **machine, **others}.items()}
     replace(cloud, settings={**names, **chosen}).modal("deploy", SHELL)
     artist = plane.functions.find(ARTIST)
@@ -218,6 +218,7 @@ def test_gpus_are_asked_for_in_order_and_settings_reach_the_containers(cloud: Cl
     assert list(asked.scheduler_placement.regions) == ["us-east"]
     assert [mount.volume_id for mount in asked.volume_mounts] == [plane.volumes.named["for-choosy"]]
     assert not asked.checkpointing_enabled
+    assert dict(asked.experimental_options) == {"enable_gpu_snapshot": "True"}
     assert not asked.secret_ids
     assert plane.images.environ(asked.image_id)["NOVA_MODAL_APP"] == "choosy"
     assert plane.functions.find("web").definition.webhook_config.requires_proxy_auth
