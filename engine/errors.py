@@ -101,7 +101,7 @@ class NodeError(NovaError):
 
     def __init__(self, node: str, type_name: str, cause: BaseException, span: Span | None = None) -> None:
         where = f"{span}: " if span else ""
-        why = _said(cause) or type(cause).__name__
+        why = said(cause) or type(cause).__name__
         kind = "" if isinstance(cause, NovaError) else f"{type(cause).__name__}: "
         super().__init__(f"{where}{node} ({type_name}) failed: {kind}{why}")
         self.node = node
@@ -110,7 +110,7 @@ class NodeError(NovaError):
         self.span = span
 
 
-def _said(cause: BaseException) -> str:
+def said(cause: BaseException) -> str:
     """Return what an error says, which a node of a stranger may have made unable to say anything."""
     try:
         return str(cause)

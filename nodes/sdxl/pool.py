@@ -49,7 +49,8 @@ class Pool:
     def clear(self) -> int:
         """Forget everything that is not in use, and return how many bytes that were."""
         with self._lock:
-            freed = self._forget(budget=0)
+            # Below nothing: what has no weights goes too.
+            freed = self._forget(budget=-1)
         _give_back(freed)
         return freed
 

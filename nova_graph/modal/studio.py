@@ -35,12 +35,11 @@ from nova_graph.modal.wire import (
     to_error,
 )
 from nova_graph.runtime import Runtime
+from nova_graph.service.failures import is_device_lost
 
 Put = Callable[[Message | None], None]
 
 _log = logging.getLogger(__name__)
-
-_LOST = ("CUDA error", "CUDNN_STATUS", "CUBLAS_STATUS", "an illegal memory access")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,20 +211,6 @@ class _Tally:
         if isinstance(event, Done):
             self.outcome, self.ran, self.cached = event.outcome, event.ran, event.cached
         self._put(from_event(event))
-
-
-def is_device_lost(error: BaseException) -> bool:
-    """Tell whether an error, or one that caused it, came from a device that will fail from now on.
-
-    Memory that is merely full is not such an error.
-    """
-    seen: BaseException | None = error
-    while seen is not None:
-        name = type(seen).__name__
-        if name == "AcceleratorError" or (name != "OutOfMemoryError" and any(word in str(seen) for word in _LOST)):
-            return True
-        seen = seen.cause if isinstance(seen, NodeError) else seen.__cause__
-    return False
 
 
 def _is_about_files(error: AssetError | NodeError) -> bool:

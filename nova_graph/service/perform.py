@@ -3,7 +3,7 @@
 import gc
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -16,6 +16,7 @@ from engine.values import Json
 from nodes.values import File, Files
 from nova_graph.runtime import Runtime
 from nova_graph.service.event_text import picture_trees, tell
+from nova_graph.service.failures import is_device_lost, is_out_of_memory
 from nova_graph.service.inbox import Inbox, Task
 from nova_graph.service.outbox import Outbox
 
@@ -33,17 +34,18 @@ MAX_ERROR: Final = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a job ended; `memory`: because there was too little of it."""
+    """How a job ended; `memory`: because there was too little of it, `lost`: because the device has failed."""
 
     outcome: Literal["ok", "failed", "cancelled"]
     error: str = ""
     memory: bool = False
+    lost: bool = False
     files: tuple[File, ...] = ()
     outputs: Mapping[str, Json] | None = None
 
 
-def perform(task: Task, runtime: Runtime, services: Services, outbox: Outbox, inbox: Inbox) -> None:
-    """Run a job and tell what comes of it; whatever the job does, this returns.
+def perform(task: Task, runtime: Runtime, services: Services, outbox: Outbox, inbox: Inbox) -> bool:
+    """Run a job and tell what comes of it; whatever the job does, this returns: False where the device has failed.
 
     A job that was stopped because the worker must end is not told to have ended: it will run again.
     """
@@ -51,7 +53,7 @@ def perform(task: Task, runtime: Runtime, services: Services, outbox: Outbox, in
     ended = _try(task, runtime, services, outbox)
     inbox.forget(task)
     if ended.outcome == "cancelled" and inbox.closed:
-        return
+        return True
     done = outbox.done()
     header: dict[str, Json] = {
         "outcome": ended.outcome,
@@ -64,6 +66,7 @@ def perform(task: Task, runtime: Runtime, services: Services, outbox: Outbox, in
         "files": picture_trees(ended.files),
     }
     outbox.end(header, [file.data for file in ended.files])
+    return not ended.lost
 
 
 def _try(task: Task, runtime: Runtime, services: Services, outbox: Outbox) -> Ended:
@@ -72,17 +75,21 @@ def _try(task: Task, runtime: Runtime, services: Services, outbox: Outbox) -> En
     except Cancelled:
         return Ended(outcome="cancelled")
     except NodeError as error:
-        return Ended(outcome="failed", error=error.message[:MAX_ERROR], memory=_is_memory(error))
+        return _failed(error, error.message)
     except NovaError as error:
-        told = str(error)[:MAX_ERROR]
-    except MemoryError:
-        outbox.say(tell("error", error="out of memory"))
-        return Ended(outcome="failed", error="out of memory", memory=True)
+        ended = _failed(error, str(error))
+    except MemoryError as error:
+        ended = _failed(error, "out of memory")
     except BaseException as error:  # noqa: BLE001 - a job may fail, its worker must not
         _log.exception("a job failed in an unexpected way")
-        told = f"{type(error).__name__}: {error}"[:MAX_ERROR]
-    outbox.say(tell("error", error=told))
-    return Ended(outcome="failed", error=told)
+        ended = _failed(error, f"{type(error).__name__}: {error}")
+    outbox.say(tell("error", error=ended.error))
+    return ended
+
+
+def _failed(error: BaseException, told: str) -> Ended:
+    is_full, is_lost = is_out_of_memory(error), is_device_lost(error)
+    return Ended(outcome="failed", error=told[:MAX_ERROR], memory=is_full, lost=is_lost)
 
 
 def _run(task: Task, runtime: Runtime, services: Services, outbox: Outbox) -> Ended:
@@ -126,12 +133,3 @@ def _node_in_tiles(node: dict[str, Any], registry: Registry) -> dict[str, Any]:
     if declaration is None or "tile" not in declaration.inputs or inputs.get("tile") is not None:
         return node
     return {**node, "inputs": {**inputs, "tile": TILE}}
-
-
-def _is_memory(error: BaseException | None) -> bool:
-    seen: Sequence[str] = ("MemoryError", "OutOfMemoryError")
-    while error is not None:
-        if type(error).__name__ in seen:
-            return True
-        error = error.cause if isinstance(error, NodeError) else error.__cause__
-    return False

@@ -13,7 +13,8 @@ It speaks with the service through a socket it inherits, in the frames of `nova_
                                                              + [JSON lines, picture, ...]
 
 Jobs are run in the order in which they come. When the socket closes, or at SIGTERM, the running job is stopped and the
-process ends; jobs that were not told to have ended were not.
+process ends; jobs that were not told to have ended were not. It ends too after a job under which the device has failed:
+nothing would work any more.
 """
 
 import argparse
@@ -54,11 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     with runtime, connection:
-        _work(connection, runtime, _services_by_owner(runtime, options.uploads))
-    return 0
+        return _work(connection, runtime, _services_by_owner(runtime, options.uploads))
 
 
-def _work(connection: socket.socket, runtime: Runtime, services_of: Callable[[str], Services]) -> None:
+def _work(connection: socket.socket, runtime: Runtime, services_of: Callable[[str], Services]) -> int:
     outbox = Outbox(connection)
     inbox = Inbox(connection)
     signal.signal(signal.SIGTERM, lambda *_: inbox.close())
@@ -68,9 +68,20 @@ def _work(connection: socket.socket, runtime: Runtime, services_of: Callable[[st
     try:
         outbox.send({"say": "hello"})
         while (task := inbox.next()) is not None:
-            perform(task, runtime, services_of(task.owner), outbox, inbox)
+            if not perform(task, runtime, services_of(task.owner), outbox, inbox):
+                _log.error("the device has failed; another worker must take over")
+                _leave(connection, inbox)
+                return 1
     except (BrokenPipeError, ConnectionResetError):
         _log.warning("the service is gone")
+    return 0
+
+
+def _leave(connection: socket.socket, inbox: Inbox) -> None:
+    """Wait until the service has read what it was told: with something unread here, the end would take that along."""
+    connection.shutdown(socket.SHUT_WR)
+    while inbox.next() is not None:
+        pass
 
 
 def _runtime(*, names_only: bool) -> Runtime:

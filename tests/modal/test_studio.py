@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from engine.errors import NodeError
 from nodes.values import Model
 from nova_graph.api import run
 from nova_graph.modal.documents import for_owner, plan_document
 from nova_graph.modal.preload import models_document
-from nova_graph.modal.studio import Studio, is_device_lost
+from nova_graph.modal.studio import Studio
 from nova_graph.modal.timing import read_entries
 from nova_graph.modal.volume import Shared, unshared
 from nova_graph.modal.wire import Message
@@ -123,20 +122,6 @@ def test_a_cancelled_input_stops_the_run_before_it_goes_on(place: Place) -> None
     with pytest.raises(InputCancellation):
         messages.throw(InputCancellation())
     assert read_entries(place.timing.folder)[0]["outcome"] == "cancelled"
-
-
-@pytest.mark.parametrize(
-    ("error", "is_lost"),
-    [
-        (RuntimeError("CUDA error: an illegal memory access was encountered"), True),
-        (NodeError("sampler", "Sampler", RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")), True),
-        (type("AcceleratorError", (RuntimeError,), {})("unspecified launch failure"), True),
-        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory"), False),
-        (ValueError("a mistake"), False),
-    ],
-)
-def test_a_broken_device_is_told_from_a_mistake(error: BaseException, is_lost: bool) -> None:
-    assert is_device_lost(error) is is_lost
 
 
 def test_a_container_with_a_broken_device_takes_no_more_calls(place: Place) -> None:

@@ -124,6 +124,42 @@ def test_a_job_without_memory_is_run_once_more_in_tiles(tmp_path: Path) -> None:
     assert (tmp_path / "once").read_text() == "tile None\ntile 512\n"
 
 
+@pytest.mark.parametrize(("times", "loaded"), [(0, 1), (1, 2)])
+def test_what_stays_loaded_is_forgotten_where_memory_ran_out(tmp_path: Path, times: int, loaded: int) -> None:
+    use: dict[str, Json] = {"path": str(tmp_path / "loads"), "value": 64 << 20}
+    eat: dict[str, Json] = {"path": str(tmp_path / "meals"), "limit": "$use.value", "times": times}
+    document: dict[str, Json] = {
+        "nova": 1,
+        "nodes": {"use": {"type": "Use", "inputs": use}, "eat": {"type": "Eat", "inputs": eat}},
+        "outputs": {"result": "$eat.value"},
+    }
+
+    async def check() -> None:
+        async with running(tmp_path) as backend:
+            job = await run(backend, document)
+            assert (job.state, job.attempts) == ("done", times + 1)
+            assert (await run(backend, single("Use", **use))).state == "done"
+            assert (await backend.load()).restarts == 0
+
+    asyncio.run(check())
+    assert (tmp_path / "loads").read_text() == "loaded\n" * loaded
+
+
+def test_a_worker_whose_device_has_failed_is_replaced(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with running(tmp_path) as backend:
+            assert (await run(backend, trivial(1))).state == "done"
+            before = backend.worker_pid
+            jobs = [await backend.submit(new_job(graph)) for graph in (single("Lose"), trivial(2), trivial(3))]
+            states = [await ended(backend, job) for job in jobs]
+            assert [(job.state, job.attempts) for job in states] == [("failed", 1), ("done", 1), ("done", 1)]
+            assert "CUDA error: device-side assert triggered" in states[0].error
+            assert backend.worker_pid != before
+            assert (await backend.load()).restarts == 1
+
+    asyncio.run(check())
+
+
 def test_a_running_job_is_cancelled_between_steps(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
 

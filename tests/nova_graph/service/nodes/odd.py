@@ -6,12 +6,13 @@ import resource
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from engine import Context, Node, Output
+from engine import Context, Handle, Loading, Node, Output
 from nodes.values import File, Files
 
 
@@ -115,6 +116,30 @@ class Signal(Node[Num]):
         return Num(value=count)
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded(Handle[str]):
+    """Something to be loaded; a file counts how often it is."""
+
+    path: str
+
+    def load(self, loading: Loading) -> str:
+        _write_line(self.path, "loaded")
+        return self.path
+
+
+class Use(Node[Num]):
+    """Give a number with the help of something that stays loaded."""
+
+    pure: ClassVar[bool] = False
+
+    path: str
+    value: int
+
+    def run(self, ctx: Context) -> Num:
+        with ctx.resident(Loaded(self.path)):
+            return Num(value=self.value)
+
+
 class Eat(Node[Num]):
     """Eat all the memory that there may be: so many bytes more than the process has now."""
 
@@ -136,6 +161,15 @@ class Eat(Node[Num]):
             return Num(value=len(bytearray(self.limit * 4)))
         finally:
             resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+class Lose(Node[Num]):
+    """Fail as torch does where the device will not answer again."""
+
+    pure: ClassVar[bool] = False
+
+    def run(self, ctx: Context) -> Num:
+        raise RuntimeError("CUDA error: device-side assert triggered")
 
 
 class Fail(Node[Num]):
