@@ -1,13 +1,16 @@
 """Attempts to reach what a graph from a stranger must not reach."""
 
+import os
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
 
-from tests.nova_graph.http.serving import Service, adding, handed_in, is_problem, one
+from nodes.library import built_in
+from tests.nova_graph.http.pictures import png
+from tests.nova_graph.http.serving import ROOT, Service, adding, handed_in, is_problem, one
 
 PATHS = [
     "/etc/passwd",
@@ -23,6 +26,7 @@ PATHS = [
     "a/b",
     "nova-nano\0",
     "$HOME",
+    "$$HOME",
     "${HOME}",
     "%2e%2e%2fpasswd",
     "jobs/ledger",
@@ -32,43 +36,76 @@ PATHS = [
 ]
 
 
-def naming(kind: str, name: str) -> dict[str, Any]:
-    """Return a graph that names something outside itself."""
-    ports = {
-        "CheckpointLoader": "checkpoint",
-        "Embedding": "embedding",
-        "LoadImage": "picture",
-        "DetectFaces": "detector",
-        "VAE": "override",
-        "UpscaleImage": "upscaler",
-    }
-    outputs = {
-        "CheckpointLoader": "model",
-        "Embedding": "text_encoders",
-        "LoadImage": "image",
-        "DetectFaces": "boxes",
-        "VAE": "vae",
-        "UpscaleImage": "image",
-    }
-    nodes: dict[str, Any] = {"it": {"type": kind, "inputs": {ports[kind]: name}}}
-    if kind in ("DetectFaces", "UpscaleImage"):
-        nodes["picture"] = {"type": "LoadImage", "inputs": {"picture": "x"}}
-        nodes["it"]["inputs"]["image"] = "$picture.image"
-    if kind == "Embedding":
-        nodes["loader"] = {"type": "CheckpointLoader"}
-        nodes["it"]["inputs"] |= {"text_encoders": "$loader.text_encoders", "word": "neg"}
-    if kind == "VAE":
-        nodes["loader"] = {"type": "CheckpointLoader"}
-        nodes["it"]["inputs"]["bundled"] = "$loader.vae"
-    return {"nova": 1, "nodes": nodes, "outputs": {"it": f"$it.{outputs[kind]}"}}
+REFUSED: Final = ("is not a plain name", "is no name of a", "There is no ", "is no reference")
+
+NAMING: Final = {
+    "CheckpointLoader": ("checkpoint", "model"),
+    "LoRA": ("lora", "model"),
+    "Embedding": ("embedding", "text_encoders"),
+    "ControlNet": ("controlnet", "model"),
+    "VAE": ("override", "vae"),
+    "LoadImage": ("picture", "image"),
+    "UpscaleImage": ("upscaler", "image"),
+    "DetectFaces": ("detector", "boxes"),
+}
+"""The port of a node type that names something outside the graph, and an output."""
 
 
-@pytest.mark.parametrize("kind", ["CheckpointLoader", "Embedding", "LoadImage", "DetectFaces", "VAE", "UpscaleImage"])
-def test_graphs_name_nothing_by_path_or_address(client: httpx.Client, kind: str) -> None:
-    for path in PATHS:
-        answer = client.post("/v1/jobs", json={"graph": naming(kind, path)})
+def naming(kind: str, name: str, picture: str) -> dict[str, Any]:
+    """Return a graph that names something outside itself, and beside it only what the service knows."""
+    port, output = NAMING[kind]
+    others: dict[str, dict[str, Any]] = {
+        "LoRA": {"model": "$loader.model", "text_encoders": "$loader.text_encoders"},
+        "Embedding": {"text_encoders": "$loader.text_encoders", "word": "neg"},
+        "ControlNet": {"model": "$loader.model", "image": "$picture.image"},
+        "VAE": {"bundled": "$loader.vae"},
+        "UpscaleImage": {"image": "$picture.image"},
+        "DetectFaces": {"image": "$picture.image"},
+    }
+    nodes: dict[str, Any] = {
+        "it": {"type": kind, "inputs": {port: name, **others.get(kind, {})}},
+        "loader": {"type": "CheckpointLoader", "inputs": {"checkpoint": "nova-nano"}},
+        "picture": {"type": "LoadImage", "inputs": {"picture": picture}},
+    }
+    return {"nova": 1, "nodes": nodes, "outputs": {"it": f"$it.{output}"}}
+
+
+@pytest.fixture(name="picture", scope="module")
+def _picture(service: Service) -> str:
+    with service.client() as client:
+        answer = client.post("/v1/files", content=png(8, 8), headers={"Content-Type": "image/png"})
+    return str(answer.json()["name"])
+
+
+def test_every_port_that_names_something_is_tried() -> None:
+    ports = {kind: [name for name, _ in declared.asset_inputs] for kind, declared in built_in().items()}
+    assert {kind: names for kind, names in ports.items() if names} == {kind: [it] for kind, (it, _) in NAMING.items()}
+
+
+@pytest.mark.parametrize("kind", NAMING)
+def test_graphs_name_nothing_by_path_or_address(
+    service: Service, client: httpx.Client, picture: str, kind: str
+) -> None:
+    # Files that are there, and would be taken if paths were.
+    weights = "nova-nano" if kind != "DetectFaces" else "face"
+    here = [ROOT / "nodes" / "sdxl" / "nano" / f"{weights}.safetensors", ROOT / "docs" / "images" / "first-picture.png"]
+    beside = [os.path.relpath(path, service.folder) for path in here]
+    for path in (*map(str, here), *beside, *PATHS):
+        answer = client.post("/v1/jobs", json={"graph": naming(kind, path, picture)})
         assert is_problem(answer, 422), (path, answer.text)
+        assert any(why in answer.text for why in REFUSED), (path, answer.text)
         assert "root:" not in answer.text
+
+
+@pytest.mark.parametrize("kind", NAMING)
+def test_graphs_name_what_the_service_knows(client: httpx.Client, picture: str, kind: str) -> None:
+    known = {"CheckpointLoader": "nova-nano", "LoadImage": picture, "DetectFaces": "auto"}.get(kind, "none")
+    plan = client.post("/v1/plan", json={"graph": naming(kind, known, picture)})
+    if kind == "UpscaleImage":
+        assert is_problem(plan, 422)
+        assert "There is no upscaler 'none'" in plan.text
+    else:
+        assert plan.status_code == 200, plan.text
 
 
 @pytest.mark.parametrize(
