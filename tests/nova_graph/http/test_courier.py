@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from nova_graph.http.addresses import Resolve, resolve_host
 from nova_graph.http.privacy import Discretion
 from nova_graph.http.problems import Trouble
 from nova_graph.http.settings import HttpSettings, Network, read_http_settings
@@ -27,6 +28,7 @@ class Receiver:
 
     def __init__(self, status: int, *, trickles: bool) -> None:
         self.calls: asyncio.Queue[str] = asyncio.Queue()
+        self.hosts: list[str] = []
         self.url = ""
         self._status = status
         self.taking: set[asyncio.Task[None] | None] = set()
@@ -36,6 +38,7 @@ class Receiver:
         self.taking.add(asyncio.current_task())
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            self.hosts.append(head.partition("Host: ")[2].partition("\r")[0])
             self.calls.put_nowait(head.partition("webhook-id: ")[2].partition("\r")[0])
             writer.write(b"HTTP/1.1 %d It\r\nConnection: close\r\n" % self._status)
             while self._trickles:
@@ -58,9 +61,11 @@ async def receiving(status: int = 204, *, trickles: bool = False) -> AsyncIterat
 
 
 @asynccontextmanager
-async def calling(backend: LocalBackend, pace: Pace) -> AsyncIterator[Courier]:
+async def calling(
+    backend: LocalBackend, pace: Pace, settings: HttpSettings = SETTINGS, resolve: Resolve = resolve_host
+) -> AsyncIterator[Courier]:
     """Run a courier."""
-    courier = Courier(backend, SETTINGS, Discretion((), ()), pace=pace)
+    courier = Courier(backend, settings, Discretion((), ()), pace=pace, resolve=resolve)
     await courier.start()
     yield courier
     await courier.close()
@@ -128,5 +133,53 @@ def test_webhooks_that_nobody_takes_are_bounded(tmp_path: Path) -> None:
             with pytest.raises(Trouble, match="not taken yet"):
                 courier.check("alice", receiver.url)
             courier.check("bob", receiver.url)
+
+    asyncio.run(check())
+
+
+class Names:
+    """Answers each question for a name with the next of these addresses; no resolver of the system knows the name."""
+
+    def __init__(self, *addresses: str) -> None:
+        self._addresses = list(addresses)
+        self.asked: list[str] = []
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        self.asked.append(host)
+        return [self._addresses.pop(0)]
+
+
+def test_a_call_connects_to_the_address_that_was_checked(tmp_path: Path) -> None:
+    async def check() -> None:
+        names = Names("127.0.0.1")
+        async with (
+            running(tmp_path) as backend,
+            receiving() as receiver,
+            calling(backend, Pace(), resolve=names.resolve) as courier,
+        ):
+            url = receiver.url.replace("127.0.0.1", "hooks.invalid")
+            job = await done(backend, courier, url)
+            async with asyncio.timeout(30):
+                assert await receiver.calls.get() == job.id
+            assert receiver.hosts == [url.split("/")[2]]
+            assert names.asked == ["hooks.invalid"]
+
+    asyncio.run(check())
+
+
+def test_a_name_that_moves_inside_is_not_called(tmp_path: Path) -> None:
+    async def check() -> None:
+        names = Names("127.0.0.1", "127.0.0.2")
+        async with (
+            running(tmp_path) as backend,
+            receiving(500) as receiver,
+            calling(backend, Pace(first_wait=0.01), resolve=names.resolve) as courier,
+        ):
+            await done(backend, courier, receiver.url.replace("127.0.0.1", "hooks.invalid"))
+            async with asyncio.timeout(30):
+                while await backend.webhooks_due():
+                    await asyncio.sleep(0.01)
+            assert receiver.calls.qsize() == 1
+            assert names.asked == ["hooks.invalid"] * 2
 
     asyncio.run(check())

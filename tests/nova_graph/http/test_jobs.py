@@ -84,6 +84,21 @@ def test_a_worker_that_dies_takes_only_its_job_along(client: httpx.Client) -> No
     assert "nova_worker_restarts 0.0" not in client.get("/metrics").text
 
 
+def test_a_worker_without_memory_takes_nobody_along(service: Service, client: httpx.Client) -> None:
+    jobs = {
+        times: handed_in(client, one("Eat", path=str(service.folder / f"eat {times}"), times=times)) for times in (1, 9)
+    }
+    assert [(job["state"], job["attempts"]) for job in jobs.values()] == [("done", 2), ("failed", 2)]
+    assert "MemoryError" in jobs[9]["error"]
+    reasons = [
+        event["reason"] for event in events_of(client, jobs[1]) if event["event"] == "queued" and "reason" in event
+    ]
+    assert len(reasons) == 1
+    assert reasons[0].endswith("once more, in tiles")
+    assert client.get("/health").status_code == 200
+    assert handed_in(client, adding(78))["state"] == "done"
+
+
 def test_cancel_stops_a_running_and_a_waiting_job(client: httpx.Client) -> None:
     running = client.post("/v1/jobs", json={"graph": waiting()}).json()
     queued = client.post("/v1/jobs", json={"graph": waiting()}).json()

@@ -32,6 +32,8 @@ def test_one_picture_is_the_body(client: httpx.Client) -> None:
     again = client.post("/predict", json=fields)
     assert again.content == answer.content
     assert int(again.headers["x-cache-hits"]) > int(answer.headers["x-cache-hits"])
+    hit = client.get(f"/v1/jobs/{again.headers['x-job-id']}").json()
+    assert (hit["ran"], hit["attempts"]) == (0, 0), "no worker was asked"
 
 
 def test_several_pictures_are_json(client: httpx.Client) -> None:
