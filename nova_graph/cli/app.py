@@ -240,7 +240,7 @@ def submit(
     """Run a graph on a service and save its pictures here. The key for it is in NOVA_API_KEY."""
     from nova_graph.cli.commands.submit import SubmitOptions, submit_graph
 
-    given = collect(ctx, graph, settings, help_, traceback)
+    given = collect(ctx, graph, settings, help_, traceback, url=url)
     lines = open_lines(json, traceback, previews=previews)
     perform(lambda: submit_graph(given, SubmitOptions(url, out), lines), traceback, lines)
 

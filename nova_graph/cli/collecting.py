@@ -21,10 +21,11 @@ def collect(
     traceback: bool,
     *,
     is_graph: bool = True,
+    url: str = "",
 ) -> "Given":
     """Collect what the command line says; `--help` prints the options and the graph's inputs, and ends here.
 
-    The graph is in a picture unless `is_graph`.
+    The graph is in a picture unless `is_graph`. With `url`, it may be one that the service there knows by name.
     """
     from nova_graph.cli.exits import UsageError
     from nova_graph.cli.opening import Given
@@ -34,7 +35,7 @@ def collect(
         if path is None:
             raise typer.Exit(0 if help_ else 2)
         shown = Given(path)
-        perform(lambda: _print_inputs(shown, is_graph), traceback)
+        perform(lambda: _print_inputs(shown, is_graph, url), traceback)
 
     def misplaced() -> None:
         raise UsageError(
@@ -47,8 +48,12 @@ def collect(
     return Given(path, tuple(ctx.args), tuple(settings or ()), options)
 
 
-def _print_inputs(given: "Given", is_graph: bool) -> None:
-    if is_graph:
+def _print_inputs(given: "Given", is_graph: bool, url: str) -> None:
+    if url and not given.path.is_file():
+        from nova_graph.cli.commands.submit import print_known_inputs
+
+        print_known_inputs(str(given.path), url)
+    elif is_graph:
         from nova_graph.cli.commands.inputs import print_inputs
 
         print_inputs(given)

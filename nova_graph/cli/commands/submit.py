@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from engine.errors import NovaError
 from engine.values import Json
 from nodes.values import File
+from nova_graph.cli.commands.inputs import print_flags
 from nova_graph.cli.commands.run import close_display, display, print_outputs
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.flags import read_flags, read_settings
@@ -46,7 +47,7 @@ class JobFailed(NovaError):
 
 def submit_graph(given: Given, options: SubmitOptions, lines: "Lines | None") -> None:
     """Run a graph file, or a graph that the service knows by name; raises NovaError."""
-    with ServiceClient(options.url, SecretStr(os.environ.get(KEY, ""))) as client:
+    with _client(options.url) as client:
         if given.path.is_file():
             job = client.submit(_own_graph(given, client), {})
         else:
@@ -54,6 +55,17 @@ def submit_graph(given: Given, options: SubmitOptions, lines: "Lines | None") ->
         if lines is None:
             _print_origins(job)
         _follow_and_save(client, job, options.out, given.path.stem, lines)
+
+
+def print_known_inputs(name: str, url: str) -> None:
+    """Print the flags of a graph that the service knows by name; raises NovaError."""
+    with _client(url) as client:
+        schema = client.schema(name)
+    print_flags(name, str(schema.get("title", "")), _words(schema))
+
+
+def _client(url: str) -> ServiceClient:
+    return ServiceClient(url, SecretStr(os.environ.get(KEY, "")))
 
 
 def _own_graph(given: Given, client: ServiceClient) -> dict[str, Json]:
@@ -103,7 +115,8 @@ def _words(schema: Mapping[str, Any]) -> dict[str, dict[str, Json]]:
     for name, declared in words.items():
         if declared.get("format") == "seed":
             bounds = {key: value for key, value in declared["anyOf"][0].items() if key != "type"}
-            words[name] = {"type": "seed", **bounds}
+            told = {key: value for key, value in declared.items() if key in ("description", "default")}
+            words[name] = {"type": "seed", **bounds, **told}
     return words
 
 

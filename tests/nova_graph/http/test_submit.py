@@ -64,6 +64,18 @@ def test_a_graph_of_the_service_is_run_by_name(service: Service, tmp_path: Path)
     assert Path(tmp_path / events[-1]["pictures"][0]["path"]).is_file()
 
 
+def test_help_shows_the_flags_of_a_graph_that_only_the_service_knows(service: Service, tmp_path: Path) -> None:
+    there = submit(service, tmp_path, "default", "--help")
+    assert there.returncode == 0, there.stderr
+    (tmp_path / "graphs").symlink_to(ROOT / "graphs")
+    here = submit(service, tmp_path, "graphs/default.yaml", "--help")
+    # Where lines are broken follows the length of the name.
+    assert sorted(there.stdout.split()) == sorted(here.stdout.replace("default.yaml", "default").split())
+    assert "--steps INTEGER" in there.stdout
+    unknown = submit(service, tmp_path, "nobody", "--help")
+    assert (unknown.returncode, "There is no graph 'nobody'" in unknown.stderr) == (1, True)
+
+
 def test_pictures_of_this_machine_are_sent_in(service: Service, tmp_path: Path) -> None:
     (tmp_path / "mine.png").write_bytes(png(64, 64))
     graph = "nova: 1\ninputs: {picture: {type: string}}\nnodes:\n"
