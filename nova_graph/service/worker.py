@@ -25,6 +25,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,7 +80,8 @@ def _work(connection: socket.socket, runtime: Runtime, services_of: Callable[[st
 
 def _leave(connection: socket.socket, inbox: Inbox) -> None:
     """Wait until the service has read what it was told: with something unread here, the end would take that along."""
-    connection.shutdown(socket.SHUT_WR)
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
     while inbox.next() is not None:
         pass
 
