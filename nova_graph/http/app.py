@@ -60,7 +60,7 @@ def create_app(
         app.include_router(router)
     install(app, shared.discretion)
     app.add_exception_handler(events.NothingMore, events.nothing_more)
-    describe(app, _default_inputs(desk))
+    describe(app, _default_inputs(desk), with_keys=shared.keys.are_needed)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,

@@ -17,13 +17,18 @@ _WRITTEN_BY_HAND = (ProblemView, PredictionView, TimingsView)
 _REF = "#/components/schemas/{model}"
 
 
-def describe(app: FastAPI, default_inputs: dict[str, Any]) -> None:
-    """Give an application its description; `default_inputs` is the schema of the default graph's inputs."""
+def describe(app: FastAPI, default_inputs: dict[str, Any], *, with_keys: bool) -> None:
+    """Give an application its description; `default_inputs` is the schema of the default graph's inputs.
+
+    That keys are needed is said `with_keys` only.
+    """
     known: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:
         if not known:
             known.update(_description(app, default_inputs))
+            if not with_keys:
+                _open_to_all(known)
         return known
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -43,3 +48,11 @@ def _description(app: FastAPI, default_inputs: dict[str, Any]) -> dict[str, Any]
             {"required": ["yaml"], "properties": {"yaml": {"type": "string"}, "graph": {"type": "null"}}},
         ]
     return tree
+
+
+def _open_to_all(tree: dict[str, Any]) -> None:
+    """Take out that keys are needed."""
+    del tree["components"]["securitySchemes"]
+    for methods in tree["paths"].values():
+        for operation in methods.values():
+            operation.pop("security", None)

@@ -97,7 +97,8 @@ def fields_schema(inputs: dict[str, Json]) -> dict[str, Json]:
     known = properties if isinstance(properties, dict) else {}
     old: dict[str, Json] = {name: known[real] for name, real in ALIASES.items() if real in known}
     rest = {key: value for key, value in inputs.items() if key != "$schema"}
-    return {**rest, "properties": {**known, **old}}
+    once: list[Json] = [{"not": {"required": [name, ALIASES[name]]}} for name in old]
+    return {**rest, "properties": {**known, **old}, "allOf": once}
 
 
 def wants_json(accept: str) -> bool:

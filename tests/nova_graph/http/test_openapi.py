@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from nova_graph.http.predict import ALIASES
 from tests.nova_graph.http.conftest import KEYS
 from tests.nova_graph.http.serving import Service, adding, handed_in, wait_until_ready
 
@@ -88,6 +89,15 @@ def test_every_problem_is_described_as_one(description: dict[str, Any]) -> None:
         for status, answer in operation["responses"].items():
             if int(status) >= 400:
                 assert list(answer["content"]) == ["application/problem+json"], (operation["operationId"], status)
+
+
+def test_keys_are_described_where_they_are_needed(keyed: Service, description: dict[str, Any]) -> None:
+    assert "securitySchemes" not in description["components"]
+    assert not any("security" in operation for operation in operations(description))
+    with keyed.client() as nobody:
+        guarded = nobody.get("/openapi.json").json()
+    assert guarded["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    for operation in operations(guarded):
         if operation["operationId"].split("_")[0] not in ("health", "ready"):
             assert operation["security"] == [{"HTTPBearer": []}]
 
@@ -98,6 +108,12 @@ def test_predict_takes_what_the_default_graph_takes(client: httpx.Client, descri
     assert {name: fields[name] for name in schema["properties"]} == schema["properties"]
     assert fields["num_inference_steps"] == fields["steps"]
     assert fields["num_outputs"]["maximum"] == 4
+    whole = description["components"]["schemas"]["Prediction"]
+    for old, real in ALIASES.items():
+        value = fields[old]["default"]
+        jsonschema.validate({old: value}, whole)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({old: value, real: value}, whole)
 
 
 def test_a_submission_is_one_graph(description: dict[str, Any]) -> None:
