@@ -198,12 +198,15 @@ class _Link(asyncio.Protocol):
         self._began = began
         self._decoder = Decoder()
         self._transport: asyncio.WriteTransport | None = None
+        self._same: socket.socket | None = None
+        """The socket once more: what is in it outlives the transport."""
         self.greeted = False
         self.over = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not every event loop's transports are of this class: uvloop's only behave like it.
         self._transport = cast(asyncio.WriteTransport, transport)
+        self._same = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
 
     def send(self, header: Mapping[str, Json], parts: Sequence[bytes]) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -225,7 +228,16 @@ class _Link(asyncio.Protocol):
             self._on_nonsense(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._read_rest()
         self.over.set()
+
+    def _read_rest(self) -> None:
+        """Read what a dead worker had written; the transport drops it where a message could not be sent to it."""
+        if self._same is None:
+            return
+        with self._same, suppress(OSError):
+            while data := self._same.recv(1 << 18, socket.MSG_DONTWAIT):
+                self.data_received(data)
 
 
 class _OnNonsense(Protocol):

@@ -25,7 +25,6 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,19 +70,10 @@ def _work(connection: socket.socket, runtime: Runtime, services_of: Callable[[st
         while (task := inbox.next()) is not None:
             if not perform(task, runtime, services_of(task.owner), outbox, inbox):
                 _log.error("the device has failed; another worker must take over")
-                _leave(connection, inbox)
                 return 1
     except (BrokenPipeError, ConnectionResetError):
         _log.warning("the service is gone")
     return 0
-
-
-def _leave(connection: socket.socket, inbox: Inbox) -> None:
-    """Wait until the service has read what it was told: with something unread here, the end would take that along."""
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_WR)
-    while inbox.next() is not None:
-        pass
 
 
 def _runtime(*, names_only: bool) -> Runtime:
