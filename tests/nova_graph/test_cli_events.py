@@ -6,10 +6,11 @@ import json
 
 import pytest
 from rich.console import Console
+from rich.progress import Progress
 
-from engine.events import AnyEvent, Done
+from engine.events import AnyEvent, Done, Warned
 from nodes.values import File
-from nova_graph.cli.live import LiveProgress, clock, pace
+from nova_graph.cli.live import LiveProgress, Pace, clock, pace
 from nova_graph.cli.ndjson import Lines
 from nova_graph.cli.plain import PlainLines, size
 from nova_graph.cli.saving import Saved
@@ -161,6 +162,25 @@ def test_live_progress_leaves_a_line_for_each_finished_node(events: list[AnyEven
 def test_live_progress_shows_markup_in_texts_as_it_is() -> None:
     assert "! sampler Sampler  careful [bold]now[/]" in live(WARM)
     assert "✗ b Divide  failed" in live(FAILED)
+
+
+@pytest.mark.parametrize(
+    ("unit", "in_bytes", "told"),
+    [(1, False, "12/25   2.0 it/s   0:07 left"), (10**6, True, "12.0 MB of 25.0 MB   2.0 MB/s   0:07 left")],
+)
+def test_a_bar_tells_how_far_how_fast_and_how_long_it_will_take(unit: int, in_bytes: bool, told: str) -> None:
+    now = [0.0]
+    progress = Progress(Pace(), console=Console(file=io.StringIO()), auto_refresh=False, get_time=lambda: now[0])
+    task = progress.add_task("sampler", total=25 * unit, bytes=in_bytes)
+    for step in range(1, 13):
+        now[0] = step / 2
+        progress.update(task, completed=step * unit)
+    assert Pace().render(progress.tasks[0]).plain == told
+
+
+def test_live_progress_has_a_bar_with_steps_for_a_node_that_runs() -> None:
+    running = WARM[: WARM.index(next(event for event in WARM if isinstance(event, Warned))) + 1]
+    assert any("sampler" in line and "20/20" in line for line in live(running).splitlines())
 
 
 def test_numbers_as_people_read_them() -> None:

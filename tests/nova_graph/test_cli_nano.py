@@ -1,5 +1,7 @@
 """The installed command draws with the embedded model, remembers, and draws the same again."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +20,18 @@ class Drawn:
     command: Command
     told: list[dict[str, object]]
     path: Path
+    said: str
+    """What the command said on the terminal."""
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     command = Command(tmp_path_factory.mktemp("nano"))
-    told = events(command.call(*WORDS, "--json", timeout=280).stdout)
+    done = command.call(*WORDS, "--json", timeout=280)
+    told = events(done.stdout)
     pictures = told[-1]["pictures"]
     assert isinstance(pictures, list)
-    return Drawn(command, told, command.folder / pictures[0]["path"])
+    return Drawn(command, told, command.folder / pictures[0]["path"], done.stderr)
 
 
 def states(told: list[dict[str, object]]) -> dict[object, object]:
@@ -38,6 +43,11 @@ def test_every_node_ran_and_the_sampler_told_its_steps(drawn: Drawn) -> None:
     steps = [each["step"] for each in drawn.told if each["event"] == "progress" and each["node"] == "sampler"]
     assert steps[-1] == 6
     assert steps == sorted(steps)  # type: ignore[type-var]
+
+
+def test_the_terminal_tells_that_the_model_is_the_embedded_one(drawn: Drawn) -> None:
+    line = "checkpoint: embedded nova-nano, a tiny model to try things with, because no checkpoint is set"
+    assert sum(said.startswith(line) for said in drawn.said.splitlines()) == 1
 
 
 def test_the_picture_tells_how_it_was_made(drawn: Drawn) -> None:
@@ -68,6 +78,26 @@ def test_the_same_run_is_a_full_hit_that_still_gives_the_picture(drawn: Drawn) -
     pictures = told[-1]["pictures"]
     assert isinstance(pictures, list)
     assert (drawn.command.folder / pictures[0]["path"]).read_bytes() == drawn.path.read_bytes()
+
+
+def test_a_full_hit_loads_no_model(drawn: Drawn) -> None:
+    program = (
+        "import sys\nfrom nova_graph.__main__ import main\n"
+        f"sys.argv = ['nova-graph', *{WORDS!r}]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print(sorted({'torch', 'diffusers', 'transformers', 'ultralytics', 'PIL'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=drawn.command.folder,
+        env={**drawn.command.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    path, heavy = done.stdout.splitlines()
+    assert (drawn.command.folder / path).read_bytes() == drawn.path.read_bytes()
+    assert heavy == "[]"
 
 
 def test_rerun_verify_says_equal(drawn: Drawn) -> None:

@@ -12,6 +12,8 @@ import pytest
 from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 
+from tests.nodes.assets.server import serving, whole
+from tests.nodes.assets.shop import weights
 from tests.nova_graph.command import PAINTING, PROGRAM, ROOT, Command, events
 
 
@@ -30,6 +32,35 @@ def test_a_run_saves_its_pictures_and_prints_only_their_paths(command: Command) 
         assert picture.convert("RGB").getpixel((0, 0)) == (200, 200, 200)
     assert "seed: 7" in done.stderr
     assert "2 ran, 0 cached" in done.stderr
+
+
+def test_pictures_go_where_they_are_asked_to(command: Command) -> None:
+    done = command.call("run", command.write(PAINTING), "--seed", "7", "--out", "album/2026")
+    (path,) = (command.folder / line for line in done.stdout.splitlines())
+    assert path.parent == command.folder / "album" / "2026"
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert not (command.folder / "outputs").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_a_run_says_where_its_weights_come_from(command: Command, words: list[str]) -> None:
+    graph = command.write("nova: 1\nnodes:\n  n: {type: Named}\noutputs: {n: $n.value}\n")
+    with serving(whole(weights())) as server:
+        address = server.address()
+        told = [
+            subprocess.run(
+                [PROGRAM, "run", graph, *words],
+                cwd=command.folder,
+                env={**command.environ, "CHECKPOINT_URL": address, "NO_PROXY": "*"},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stderr
+            for _ in range(2)
+        ]
+    cached = command.folder / "cache" / "checkpoint" / "anime.safetensors"
+    assert f"checkpoint: CHECKPOINT_URL: {address}\n" in told[0]
+    assert f"checkpoint: cache: {cached}, downloaded from {address}\n" in told[1]
 
 
 def test_a_second_run_is_a_full_hit_and_overwrites_nothing(command: Command) -> None:
@@ -170,6 +201,19 @@ def test_a_plan_says_why(command: Command) -> None:
     assert "2 nodes to run of 2" in changed
 
 
+def test_a_plan_says_that_weights_were_replaced_under_their_name(command: Command) -> None:
+    graph = command.write(
+        "nova: 1\nnodes:\n  n: {type: Named, inputs: {weights: mine.safetensors}}\noutputs: {n: $n.value}\n"
+    )
+    (command.folder / "mine.safetensors").write_bytes(weights(b"one"))
+    command.call("run", graph)
+    assert "0 nodes to run of 1" in command.call("plan", graph).stdout
+    (command.folder / "mine.safetensors").write_bytes(weights(b"two"))
+    told = command.call("plan", graph).stdout
+    assert "weights changed" in told
+    assert "1 node to run of 1" in told
+
+
 def test_check_shows_every_mistake_with_its_place(command: Command) -> None:
     graph = command.write(
         "nova: 1\nnodes:\n  a: {type: Pluss}\n  b: {type: Plus, inputs: {left: 1, right: 101}}\noutputs: {n: $b.valu}\n"
@@ -217,17 +261,26 @@ def test_mistakes_are_one_message_and_an_exit_code(command: Command, words: list
 @pytest.mark.parametrize(
     ("node", "code", "message"),
     [
-        ("{type: Break, inputs: {left: 1}}", 1, "n (Break) failed: ZeroDivisionError"),
-        ("{type: Break, inputs: {left: 1, refuse: true}}", 3, "the weights are no weights\n  Get others."),
-        ("{type: Named, inputs: {weights: /nowhere.safetensors}}", 3, "nowhere.safetensors"),
+        ("{type: Break, inputs: {left: 1}}", 1, "3:3: n (Break) failed: ZeroDivisionError: integer division"),
+        (
+            "{type: Break, inputs: {left: 1, refuse: true}}",
+            3,
+            "3:3: n (Break) failed: the weights are no weights\n  Get",
+        ),
+        (
+            "{type: Named, inputs: {weights: /nowhere.safetensors}}",
+            3,
+            "3:38: n.weights: There is no checkpoint '/nowhere",
+        ),
     ],
 )
-def test_failures_have_their_exit_codes(command: Command, node: str, code: int, message: str) -> None:
+def test_failures_have_their_place_and_exit_code(command: Command, node: str, code: int, message: str) -> None:
     graph = command.write(f"nova: 1\nnodes:\n  n: {node}\noutputs: {{n: $n.value}}\n")
-    assert message in command.call("run", graph, code=code).stderr
-    last = events(command.call("run", graph, "--json", code=code).stdout)[-1]
-    assert last["event"] == "error"
-    assert last["exit"] == code
+    assert f"graph.yaml:{message}" in command.call("run", graph, code=code).stderr
+    *earlier, last = events(command.call("run", graph, "--json", code=code).stdout)
+    assert (last["event"], last["exit"]) == ("error", code)
+    failed = [(each["node"], each["type"], each["error"]) for each in earlier if each["event"] == "failed"]
+    assert failed == ([("n", "Break", last["error"])] if "Break" in node else [])
 
 
 def test_traceback_shows_where_an_error_came_from(command: Command) -> None:

@@ -47,8 +47,9 @@ def draw_and_save(plan: "Plan", out: Path, stem: str, lines: "Lines | None") -> 
     check_out([plan.engine_plan.bound], out)
     try:
         with display(lines) as show:
+            _print_weights(plan)
             if lines is None:
-                _print_origins(plan)
+                _print_seeds(plan)
             result = follow(plan, summary, show, previews=lines is not None and lines.previews)
         saved = save_outputs(result.files_by_output, out, stem, datetime.now().astimezone())
     finally:
@@ -98,17 +99,21 @@ def display(lines: "Lines | None") -> Iterator[Show]:
         yield PlainLines(sys.stderr.write).show
 
 
-def _print_origins(plan: "Plan") -> None:
-    """Say which weights and seeds the run uses."""
-    told: dict[str, None] = {}
-    for found in plan.engine_plan.found.values():
-        if found.path is not None:
-            told[f"{found.asset.kind}: {found.how or found.path}"] = None
-    for given in plan.engine_plan.bound.inputs.values():
-        if given.schema.get("type") == "seed":
-            told[f"{given.name}: {given.value}"] = None
+def _print_weights(plan: "Plan") -> None:
+    """Say on standard error where the weights that a run uses come from."""
+    engine = plan.engine_plan
+    found = (each for each in engine.found.values() if each.path is not None)
+    told = dict.fromkeys(f"{each.asset.kind}: {each.how or each.path}" for each in found)
+    told |= dict.fromkeys(f"{each.fetchable.asset.kind}: {each.fetchable.how}" for each in engine.pending)
     for text in told:
         sys.stderr.write(f"{text}\n")
+
+
+def _print_seeds(plan: "Plan") -> None:
+    """Say on standard error which seeds a run uses; NDJSON has them with the pictures."""
+    for given in plan.engine_plan.bound.inputs.values():
+        if given.schema.get("type") == "seed":
+            sys.stderr.write(f"{given.name}: {given.value}\n")
 
 
 def close_display(summary: Summary, saved: tuple[Saved, ...], lines: "Lines | None") -> None:
