@@ -26,8 +26,9 @@ class FaceDetailer(Node[FacesDetailed]):
     Faces are refined in order, each on the picture as the one before left it. Pixels that no blurred mask reaches keep
     their bits, and without a face the image comes out as it went in. Distances are pixels for a model whose native edge
     is 1024; for smaller models they shrink with it. To give faces a prompt of their own, connect another Encoder.
-    Parameters and defaults are those of ADetailer; the default cfg is Sampler's. Where the model follows a picture (see
-    ControlNet), the faces do not: it shows the whole, not the face.
+    Parameters and defaults are those of ADetailer; the default cfg is Sampler's. Not taken over: merged and inverted
+    masks, the noise multiplier, a denoise that depends on the size of a face, and [SEP] and [SKIP] in prompts.
+    Where the model follows a picture (see ControlNet), the faces do not: it shows the whole, not the face.
     """
 
     version: ClassVar[int] = 2

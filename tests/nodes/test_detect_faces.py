@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from engine.assets import Asset, Found
+from engine.declaration import declare
 from engine.errors import AssetMissing, Cancelled
 from engine.testing import QuietContext
 from nodes.detect_faces import DetectFaces, detector_in
@@ -64,6 +65,19 @@ def test_a_detector_much_smaller_than_the_picture_is_told(edge: int, warnings: i
 def test_a_run_can_be_stopped_before_the_first_picture() -> None:
     with pytest.raises(Cancelled):
         DetectFaces(image=batch(pixels("pair"))).run(context(stop_after=0))
+
+
+def test_defaults_are_those_of_adetailer() -> None:
+    noted = {name: port.default for name, port in declare(DetectFaces).inputs.items() if not port.required}
+    assert noted == {
+        "detector": "auto",
+        "confidence": 0.3,
+        "min_ratio": 0.0,
+        "max_ratio": 1.0,
+        "limit": 0,
+        "keep": "area",
+        "order": "none",
+    }
 
 
 @pytest.mark.parametrize("wrong", [{"confidence": 0.0}, {"limit": -1}, {"order": "size"}, {"confidence": "0.3"}])

@@ -10,12 +10,15 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from engine.declaration import declare
 from engine.errors import AssetMissing, Cancelled, NovaError
 from engine.testing import QuietContext
 from nodes.decode import Decode
 from nodes.encoder import Encoder
 from nodes.face_detailer import FaceDetailer
 from nodes.sampler import Sampler
+from nodes.sdxl.detail import Framing
+from nodes.sdxl.detail_redraw import Drawing
 from nodes.sdxl.pool import Pool
 from nodes.values import Box, Boxes, Conditioning, Guidance, Image, Model, TextEncoders, Vae, Weights
 from tests.nodes.sdxl.detectors import batch
@@ -145,6 +148,59 @@ def test_guidance_and_prompt_reach_the_face() -> None:
     other = Encoder(text_encoders=TextEncoders(NANO), prompt="1girl, closed eyes").run(context()).conditioning
     assert detailer(drawn(), FOUND, guidance=Guidance(3.0)).run(context()).image != plain
     assert detailer(drawn(), FOUND, conditioning=other).run(context()).image != plain
+
+
+def test_defaults_are_those_of_adetailer() -> None:
+    """As they stand in its `adetailer/args.py`; only cfg, 7.0 there, is that of Sampler."""
+    noted = {name: port.default for name, port in declare(FaceDetailer).inputs.items() if not port.required}
+    assert noted == {
+        "guidance": None,
+        "denoise": 0.4,
+        "steps": 28,
+        "cfg": 5.0,
+        "rescale": 0.0,
+        "sampler": "euler_ancestral",
+        "schedule": "normal",
+        "seed": 0,
+        "same_seed": False,
+        "padding": 32,
+        "mask_blur": 4.0,
+        "dilate": 4,
+        "x_offset": 0,
+        "y_offset": 0,
+        "size": None,
+        "only_masked": True,
+    }
+
+
+def test_options_reach_what_faces_are_cut_and_drawn_with() -> None:
+    distances = {"padding": 7, "mask_blur": 2.5, "dilate": -3, "x_offset": 11, "y_offset": 5, "only_masked": False}
+    node = detailer(batch(np.zeros((64, 64, 3), np.uint8)), (), **distances, size=512, cfg=3.0, rescale=0.7)
+    assert node.framing() == Framing(
+        native=(128, 128), size=512, padding=7, blur=2.5, dilate=-3, shift=(11, -5), only_masked=False
+    )
+    other = node.model_copy(update={"sampler": "dpmpp_2m", "schedule": "karras", "denoise": 0.3, "steps": 20})
+    assert other.drawing() == Drawing(
+        conditioning=conditioning(),
+        guidance=None,
+        denoise=0.3,
+        steps=20,
+        cfg=3.0,
+        rescale=0.7,
+        sampler="dpmpp_2m",
+        schedule="karras",
+    )
+
+
+def test_the_mask_moves_with_its_offsets() -> None:
+    """To the right and up, where they are positive, as in ADetailer."""
+    far = {"x_offset": 256, "y_offset": 128}  # 32 and 16 pixels of a model whose native edge is 128
+    box = Box(40.0, 60.0, 60.0, 80.0, 0.9)
+    refined = detailer(drawn(), (box,), denoise=0.9, mask_blur=0.0, dilate=0, **far).run(context()).image
+    change = np.abs(pixels(refined)[0] - pixels(drawn())[0]).sum(-1)
+    assert change[44:64, 72:92].mean() > 1
+    change[44:64, 72:92] = 0
+    assert change.max() == 0
 
 
 @pytest.mark.parametrize("options", [{"size": 64}, {"size": 192}, {"only_masked": False}, {"padding": 128}])

@@ -6,6 +6,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 from engine.errors import SettingError
@@ -168,7 +169,8 @@ def test_without_variables_the_working_directory_and_the_users_cache_are_used(
     settings = read_settings({})
     assert settings.models_lock == tmp_path / "models.lock"
     assert settings.folders == (tmp_path,)
-    assert settings.cache.name == "nova-graph"
+    assert settings.cache == platformdirs.user_cache_path("nova-graph", appauthor=False)
+    assert settings.baked == Path("/local/model.safetensors")
 
 
 def test_looking_things_up_imports_nothing_heavy() -> None:
