@@ -3,6 +3,10 @@
 import asyncio
 import gc
 import io
+import shutil
+import subprocess
+import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from engine.events import AnyEvent, Done, Progress
 from nodes.assets import read_settings
 from nova_graph import Cancel, Runtime, arun, load, local_runtime, run
 from nova_graph.options import Options
+from tests.nova_graph.command import ROOT, Command
 
 GRAPH = """\
 nova: 1
@@ -127,6 +132,29 @@ def test_a_run_can_be_cancelled_from_the_callback(graph_file: Path, runtime: Run
     assert [event.step for event in heard if isinstance(event, Progress)] == [1]
     assert isinstance(heard[-1], Done)
     assert heard[-1].outcome == "cancelled"
+
+
+def test_the_guide_to_python_tells_the_truth(tmp_path: Path) -> None:
+    """Its blocks, one after the other as they stand there, are a program that runs."""
+    guide = Path("docs/python.md").read_text(encoding="utf-8")
+    blocks = [part.split("```")[0] for part in guide.split("```python\n")[1:]]
+    assert len(blocks) == 5
+    program = "\n".join(blocks).replace("result.image.show()\n", "assert result.image.size == (128, 128)\n")
+    assert "show" not in program
+    (tmp_path / "guide.py").write_text(program, encoding="utf-8")
+    shutil.copytree("graphs", tmp_path / "graphs")
+    environ = {**Command(tmp_path).environ, "NOVA_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "guide.py"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "stopped after three steps\n", "")
+    with Image.open(tmp_path / "girl.png") as picture:
+        assert picture.info["parameters"].startswith("1girl, white hair, smile\n")
+
+
+@pytest.mark.parametrize("package", ["engine", "nodes", "nova_graph"])
+def test_the_packages_say_that_they_are_typed(package: str) -> None:
+    assert (files(package) / "py.typed").is_file()
 
 
 def test_the_guide_to_writing_nodes_tells_the_truth(tmp_path: Path, runtime: Runtime) -> None:
