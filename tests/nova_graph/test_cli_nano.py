@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image as Pillow
 from nodes.pictures.record import read_metadata
 from tests.nova_graph.command import ROOT, Command, events
 
+NANO = ROOT / "nodes" / "sdxl" / "nano"
 GRAPH = str(ROOT / "graphs" / "default.yaml")
 WORDS = ["run", GRAPH, "--seed", "7", "--steps", "6", "--pag-scale", "2"]
 
@@ -57,11 +60,19 @@ def test_the_picture_tells_how_it_was_made(drawn: Drawn) -> None:
     assert "Steps: 6, Sampler: Euler a" in record.parameters
     assert "PAG Scale: 2" in record.parameters
     assert "Model: nova-nano" in record.parameters
+    assert {str(asset["kind"]): asset["sha256"] for asset in record.assets} == {
+        "checkpoint": sha256((NANO / "nova-nano.safetensors").read_bytes()).hexdigest(),
+        "vae": "",
+        "detector": sha256((NANO / "face.safetensors").read_bytes()).hexdigest(),
+    }
+    assert f"torch={version('torch')}" in record.environment
     assert str(Path.home()).encode() not in drawn.path.read_bytes()
     assert str(ROOT).encode() not in drawn.path.read_bytes()
     with Pillow.open(drawn.path) as picture:
         assert picture.size == (128, 128)
-        assert len(set(picture.convert("RGB").tobytes())) > 50
+        pixels = picture.convert("RGB").tobytes()
+    assert len(set(pixels)) > 50
+    assert record.pixels == sha256(b"128x128\n" + pixels).hexdigest()
 
 
 def test_only_what_an_edit_touches_runs_again_in_a_new_process(drawn: Drawn) -> None:
@@ -98,6 +109,30 @@ def test_a_full_hit_loads_no_model(drawn: Drawn) -> None:
     path, heavy = done.stdout.splitlines()
     assert (drawn.command.folder / path).read_bytes() == drawn.path.read_bytes()
     assert heavy == "[]"
+
+
+def test_the_whole_graph_is_drawn_without_a_network(tmp_path: Path) -> None:
+    """Also without HF_HUB_OFFLINE, which `make run` does not set."""
+    program = (
+        "import socket\n"
+        "def trap(*args, **kwargs):\n    print('network', args)\n    raise OSError('there is no network')\n"
+        "socket.getaddrinfo = socket.gethostbyname = socket.create_connection = trap\n"
+        "socket.socket.connect = socket.socket.connect_ex = socket.socket.sendto = trap\n"
+        "import sys\nfrom nova_graph.__main__ import main\n"
+        f"sys.argv = ['nova-graph', *{WORDS!r}]\nmain()"
+    )
+    environ = {name: value for name, value in Command(tmp_path).environ.items() if name != "HF_HUB_OFFLINE"}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [f"outputs/{path.name}" for path in (tmp_path / "outputs").iterdir()]
+    assert "9 ran, 0 cached" in done.stderr
+    assert "network" not in done.stderr
 
 
 def test_rerun_verify_says_equal(drawn: Drawn) -> None:
