@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 LINES = [line for line in Path("constraints.txt").read_text(encoding="utf-8").splitlines() if line[:1] not in ("", "#")]
-PINNED = {canonicalize_name(name): pin for name, _, pin in (line.partition("==") for line in LINES)}
+PINNED = {str(canonicalize_name(name)): pin for name, _, pin in (line.partition("==") for line in LINES)}
 
 
 def needed(name: str, extras: frozenset[str], seen: set[tuple[str, frozenset[str]]]) -> Iterator[str]:

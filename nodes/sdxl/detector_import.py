@@ -40,7 +40,7 @@ def import_ultralytics() -> None:
     os.environ.update(PINNED)
     with _environment_kept(), _printing_kept(), _functions_kept(), tempfile.TemporaryDirectory() as settings:
         os.environ["YOLO_CONFIG_DIR"] = settings
-        import torchvision  # type: ignore[import-untyped]  # noqa: F401  # suppression of overlaps takes another path where it is not imported
+        import torchvision  # noqa: F401  # suppression of overlaps takes another path where it is not imported
         import ultralytics.data.augment
         import ultralytics.nn.tasks
         import ultralytics.utils.nms  # noqa: F401
