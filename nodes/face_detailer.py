@@ -1,6 +1,6 @@
 """Faces drawn again, larger."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -26,9 +26,9 @@ class FaceDetailer(Node[FacesDetailed]):
     Faces are refined in order, each on the picture as the one before left it. Pixels that no blurred mask reaches keep
     their bits, and without a face the image comes out as it went in. Distances are pixels for a model whose native edge
     is 1024; for smaller models they shrink with it. To give faces a prompt of their own, connect another Encoder.
-    Parameters and defaults are those of ADetailer; the default cfg is Sampler's. Not taken over: merged and inverted
-    masks, the noise multiplier, a denoise that depends on the size of a face, and [SEP] and [SKIP] in prompts.
-    Where the model follows a picture (see ControlNet), the faces do not: it shows the whole, not the face.
+    Parameters and defaults are those of ADetailer; the default cfg is Sampler's. Not taken over: the noise
+    multiplier, a denoise that depends on the size of a face, and [SEP] and [SKIP] in prompts. Where the model follows
+    a picture (see ControlNet), the faces do not: it shows the whole, not the face.
     """
 
     version: ClassVar[int] = 2
@@ -60,6 +60,10 @@ class FaceDetailer(Node[FacesDetailed]):
         Field(ge=64, le=2048, multiple_of=8, description="Edge at which faces are drawn; empty: the model's own."),
     ] = None
     only_masked: Annotated[bool, Field(description="Draw the face and its padding, not the whole picture.")] = True
+    merge: Annotated[
+        Literal["none", "merge", "invert"],
+        Field(description="none: face by face; merge: all faces of a picture at once; invert: all but the faces."),
+    ] = "none"
 
     def run(self, ctx: Context) -> FacesDetailed:
         """Refine the faces of each picture of the batch; models are loaded only if there is one."""
@@ -92,6 +96,7 @@ class FaceDetailer(Node[FacesDetailed]):
             dilate=self.dilate,
             shift=(self.x_offset, -self.y_offset),
             only_masked=self.only_masked,
+            merge=self.merge,
         )
 
     def drawing(self) -> "Drawing":

@@ -28,6 +28,20 @@ _SEPARATE = {
 }
 """Fields that ADetailer minds only where another one says so."""
 
+_DETECTOR_FIELDS: dict[str, tuple[str, Json]] = {
+    "ADetailer mask only top k largest": ("limit", 0),
+    "ADetailer mask min ratio": ("min_ratio", 0.0),
+    "ADetailer mask max ratio": ("max_ratio", 1.0),
+}
+_MASK_FIELDS: dict[str, tuple[str, Json]] = {
+    "ADetailer x offset": ("x_offset", 0),
+    "ADetailer y offset": ("y_offset", 0),
+    "ADetailer mask merge invert": ("merge", "none"),
+}
+"""Fields with their ports, and the value that ADetailer leaves untold."""
+
+_MERGES: dict[Json, Json] = {"merge": "Merge", "invert": "Merge and Invert"}
+
 _DETAILER_FIELDS = {
     "ADetailer dilate erode": "dilate",
     "ADetailer mask blur": "mask_blur",
@@ -233,13 +247,22 @@ def _detailing(
         files = [_file_name(asset) for asset in provenance.assets if asset.get("node") == detection.id]
         yield "ADetailer model", files[0] if files else None
         yield "ADetailer confidence", ancestry.value(detection, "confidence")
+        yield from _unusual(ancestry, detection, _DETECTOR_FIELDS)
     own = ancestry.nearest("Encoder", *ancestry.behind(detailer, "conditioning"))
     if own is not None and own != encoder:
         prompt, negative = _prompts(ancestry, own)
         yield "ADetailer prompt", prompt
         yield "ADetailer negative prompt", negative
+    yield from _unusual(ancestry, detailer, _MASK_FIELDS)
     for label, port in _DETAILER_FIELDS.items():
         value = ancestry.value(detailer, port)
         if label in _SEPARATE and value is not None:
             yield _SEPARATE[label], True
         yield label, value
+
+
+def _unusual(ancestry: Ancestry, node: Ancestor, fields: Mapping[str, tuple[str, Json]]) -> Iterator[tuple[str, Json]]:
+    for label, (port, usual) in fields.items():
+        value = ancestry.value(node, port)
+        if value is not None and value != usual:
+            yield label, _MERGES.get(value, value) if isinstance(value, str) else value

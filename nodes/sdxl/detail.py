@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from PIL import Image as Pillow
 
 from engine.errors import NovaError
 from nodes.sdxl.crop import Crop, Rect, crop_around, whole_picture
-from nodes.sdxl.mask import Pixels, cell_mask, cut, extent, masked_part, pasted, soft_mask
+from nodes.sdxl.mask import Area, Pixels, cell_mask, cut, extent, masked_part, pasted, soft_mask
 from nodes.sdxl.request import seeds_from
 from nodes.values import Array, Box, Boxes, Image, Mask
 
@@ -18,6 +19,9 @@ REFERENCE_EDGE = 1024
 
 LEAST_BLUR = 2.0
 """Pixels. What a model draws differs from its surroundings by whole latents: a sharper edge shows as a seam."""
+
+Merge = Literal["none", "merge", "invert"]
+"""What is redrawn at once: each face by itself, all faces of a picture, or all of a picture but its faces."""
 
 Redraw = Callable[[Pixels, Mask, int], Pixels]
 """Draws a crop [height, width, 3] anew where a mask of its size says so, with a seed."""
@@ -38,6 +42,7 @@ class Framing:
     dilate: float = 4
     shift: tuple[float, float] = (0, 0)
     only_masked: bool = True
+    merge: Merge = "none"
 
     @property
     def unit(self) -> float:
@@ -47,16 +52,21 @@ class Framing:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """One face to redraw: the pixels that change, the mask they are laid back with, and the crop around them."""
+    """What is redrawn at once: the pixels that change, the mask they are laid back with, and the crop around them."""
 
-    part: Rect
+    area: Area
     mask: Pillow.Image
     crop: Crop
 
 
 def spots(boxes: tuple[Box, ...], picture: tuple[int, int], framing: Framing) -> tuple[Spot, ...]:
     """Return what to redraw for the boxes in a picture of (width, height); boxes without a pixel in it are left out."""
-    found = (_spot(box, picture, framing) for box in boxes)
+    parts = tuple(part for box in boxes if (part := _part(box, picture, framing)) is not None)
+    if framing.merge == "none":
+        areas = [Area((part,)) for part in parts]
+    else:
+        areas = [Area(parts, inverted=framing.merge == "invert")] if parts else []
+    found = (_spot(area, picture, framing) for area in areas)
     return tuple(spot for spot in found if spot is not None)
 
 
@@ -100,22 +110,23 @@ def face_seeds(seed: int, counts: tuple[int, ...], *, same: bool) -> tuple[tuple
 def _refined(picture: Pixels, places: tuple[Spot, ...], seeds: tuple[int, ...], redraw: Redraw) -> Pixels:
     for spot, seed in zip(places, seeds, strict=True):
         crop = cut(picture, spot.crop.part, spot.crop.size)
-        drawn = redraw(crop, cell_mask(spot.part, spot.crop.part, spot.crop.size), seed)
+        drawn = redraw(crop, cell_mask(spot.area, spot.crop.part, spot.crop.size), seed)
         picture = pasted(picture, drawn, spot.crop.part, spot.mask)
     return picture
 
 
-def _spot(box: Box, picture: tuple[int, int], framing: Framing) -> Spot | None:
-    unit = framing.unit
+def _part(box: Box, picture: tuple[int, int], framing: Framing) -> Rect | None:
     across, down = framing.shift
-    part = masked_part(box, picture, (across * unit, down * unit), framing.dilate * unit)
-    if part is None:
-        return None
-    mask = soft_mask(part, picture, max(framing.blur * unit, min(framing.blur, LEAST_BLUR)))
+    return masked_part(box, picture, (across * framing.unit, down * framing.unit), framing.dilate * framing.unit)
+
+
+def _spot(area: Area, picture: tuple[int, int], framing: Framing) -> Spot | None:
+    unit = framing.unit
+    mask = soft_mask(area, picture, max(framing.blur * unit, min(framing.blur, LEAST_BLUR)))
     reach = extent(mask)
     if reach is None:
         return None
     if not framing.only_masked:
-        return Spot(part, mask, whole_picture(picture, framing.size))
+        return Spot(area, mask, whole_picture(picture, framing.size))
     padded = reach.grown(round(framing.padding * unit), picture)
-    return Spot(part, mask, crop_around(padded, picture, framing.native, framing.size))
+    return Spot(area, mask, crop_around(padded, picture, framing.native, framing.size))

@@ -1,17 +1,26 @@
 """Masks: which pixels are redrawn, and how softly."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import ImageDraw, ImageFilter
+from PIL import ImageChops, ImageDraw, ImageFilter
 
 from nodes.sdxl.crop import MULTIPLE, Rect
 from nodes.values import Array, Box, Mask
 
 Pixels = NDArray[np.uint8]
 """An RGB picture [height, width, 3]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """The pixels to redraw: those of some rectangles, or where `inverted` all but those."""
+
+    parts: tuple[Rect, ...]
+    inverted: bool = False
 
 
 def masked_part(box: Box, picture: tuple[int, int], shift: tuple[float, float], dilate: float) -> Rect | None:
@@ -30,10 +39,13 @@ def masked_part(box: Box, picture: tuple[int, int], shift: tuple[float, float], 
     return part if part.width > 0 and part.height > 0 else None
 
 
-def soft_mask(part: Rect, picture: tuple[int, int], blur: float) -> Pillow.Image:
-    """Return a mask as large as the picture: 255 inside the part, blurred (Gaussian, in pixels) around its edge."""
+def soft_mask(area: Area, picture: tuple[int, int], blur: float) -> Pillow.Image:
+    """Return a mask as large as the picture: 255 inside the area, blurred (Gaussian, in pixels) around its edge."""
     mask = Pillow.new("L", picture, 0)
-    ImageDraw.Draw(mask).rectangle((part.left, part.top, part.right - 1, part.bottom - 1), fill=255)
+    for part in area.parts:
+        ImageDraw.Draw(mask).rectangle((part.left, part.top, part.right - 1, part.bottom - 1), fill=255)
+    if area.inverted:
+        mask = ImageChops.invert(mask)
     return mask.filter(ImageFilter.GaussianBlur(blur)) if blur > 0 else mask
 
 
@@ -43,17 +55,21 @@ def extent(mask: Pillow.Image) -> Rect | None:
     return None if edges is None else Rect(*edges)
 
 
-def cell_mask(part: Rect, crop: Rect, size: tuple[int, int]) -> Mask:
+def cell_mask(area: Area, crop: Rect, size: tuple[int, int]) -> Mask:
     """Return what to redraw of a crop that is drawn at `size` (width, height): one mask in pixels of that size.
 
-    `part` lies in `crop`. The mask is made of whole latents (8 by 8 pixels), all that a pixel of the part falls into,
-    so no pixel of the part is left as it was, however small it is.
+    The parts of an area that is not inverted lie in `crop`. The mask is made of whole latents (8 by 8 pixels), all that
+    a pixel of the area falls into, so no pixel of the area is left as it was, however small it is.
     """
     columns, rows = size[0] // MULTIPLE, size[1] // MULTIPLE
-    left, right = _cells(part.left - crop.left, part.right - crop.left, columns / crop.width, columns)
-    top, bottom = _cells(part.top - crop.top, part.bottom - crop.top, rows / crop.height, rows)
-    cells = np.zeros((rows, columns), np.uint8)
-    cells[top:bottom, left:right] = 255
+    across, down = columns / crop.width, rows / crop.height
+    cells = np.full((rows, columns), 255 if area.inverted else 0, np.uint8)
+    for part in area.parts:
+        sides = (part.left - crop.left, part.right - crop.left), (part.top - crop.top, part.bottom - crop.top)
+        if area.inverted:
+            cells[_whole(*sides[1], down), _whole(*sides[0], across)] = 0
+        else:
+            cells[_touched(*sides[1], down, rows), _touched(*sides[0], across, columns)] = 255
     weight = cells.repeat(MULTIPLE, axis=0).repeat(MULTIPLE, axis=1)
     return Mask(Array("U8", (1, rows * MULTIPLE, columns * MULTIPLE), weight.tobytes()))
 
@@ -72,6 +88,12 @@ def cut(picture: Pixels, place: Rect, size: tuple[int, int]) -> Pixels:
     return np.asarray(part.resize(size, Pillow.Resampling.LANCZOS))
 
 
-def _cells(first: int, last: int, scale: float, count: int) -> tuple[int, int]:
+def _touched(first: int, last: int, scale: float, count: int) -> slice:
+    """Return the latents that pixels from `first` to `last` - 1 fall into."""
     start = min(math.floor(first * scale), count - 1)
-    return start, max(start + 1, min(math.ceil(last * scale), count))
+    return slice(start, max(start + 1, min(math.ceil(last * scale), count)))
+
+
+def _whole(first: int, last: int, scale: float) -> slice:
+    """Return the latents into which no pixel falls but those from `first` to `last` - 1."""
+    return slice(max(0, math.ceil(first * scale)), max(0, math.floor(last * scale)))

@@ -17,6 +17,8 @@ PLAIN_UPSCALERS: Final = ("None", "Lanczos", "Nearest")
 """Upscalers of A1111 that are no models; all become Lanczos here."""
 
 NEGATIVE: Final = "Negative prompt:"
+_MERGES: Final = {"Merge": "merge", "Merge and Invert": "invert"}
+
 LONGEST_NUMBER: Final = 20
 """Digits; those of the largest seed."""
 
@@ -42,6 +44,12 @@ class Parameters:
     def whole(self, name: str) -> int | None:
         """Return a field as an integer, None where it is not there or is none."""
         return _whole(self.fields.get(name, ""))
+
+    def signed(self, name: str) -> int | None:
+        """Return a field as an integer that may be negative, None where it is not there or is none."""
+        text = self.fields.get(name, "")
+        size = _whole(text.removeprefix("-"))
+        return -size if size is not None and text.startswith("-") else size
 
 
 def _whole(text: str) -> int | None:
@@ -235,7 +243,14 @@ class _Translator:
     def _detail(self, image: str) -> str:
         draft, said = self._draft, self._said
         draft.note(AUTO_FACES)
-        detect = draft.add("detect", "DetectFaces", {"image": image, "confidence": said.number("ADetailer confidence")})
+        found: Tree = {
+            "image": image,
+            "confidence": said.number("ADetailer confidence"),
+            "min_ratio": said.number("ADetailer mask min ratio"),
+            "max_ratio": said.number("ADetailer mask max ratio"),
+            "limit": said.whole("ADetailer mask only top k largest"),
+        }
+        detect = draft.add("detect", "DetectFaces", found)
         ports: Tree = {
             "image": image,
             "boxes": f"${detect}.boxes",
@@ -246,7 +261,10 @@ class _Translator:
             "steps": said.whole("ADetailer steps") or self._asked("steps"),
             "padding": said.whole("ADetailer inpaint padding"),
             "mask_blur": said.number("ADetailer mask blur"),
-            "dilate": said.whole("ADetailer dilate erode"),
+            "dilate": said.signed("ADetailer dilate erode"),
+            "x_offset": said.signed("ADetailer x offset"),
+            "y_offset": said.signed("ADetailer y offset"),
+            "merge": _MERGES.get(said.fields.get("ADetailer mask merge invert", "")),
             **{port: self._asked(port) for port in ("cfg", "sampler", "schedule", "seed")},
         }
         return f"${draft.add('detail', 'FaceDetailer', ports)}.image"

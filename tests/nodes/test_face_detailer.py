@@ -170,14 +170,23 @@ def test_defaults_are_those_of_adetailer() -> None:
         "y_offset": 0,
         "size": None,
         "only_masked": True,
+        "merge": "none",
     }
 
 
 def test_options_reach_what_faces_are_cut_and_drawn_with() -> None:
-    distances = {"padding": 7, "mask_blur": 2.5, "dilate": -3, "x_offset": 11, "y_offset": 5, "only_masked": False}
+    distances = {
+        "padding": 7,
+        "mask_blur": 2.5,
+        "dilate": -3,
+        "x_offset": 11,
+        "y_offset": 5,
+        "only_masked": False,
+        "merge": "merge",
+    }
     node = detailer(batch(np.zeros((64, 64, 3), np.uint8)), (), **distances, size=512, cfg=3.0, rescale=0.7)
     assert node.framing() == Framing(
-        native=(128, 128), size=512, padding=7, blur=2.5, dilate=-3, shift=(11, -5), only_masked=False
+        native=(128, 128), size=512, padding=7, blur=2.5, dilate=-3, shift=(11, -5), only_masked=False, merge="merge"
     )
     other = node.model_copy(update={"sampler": "dpmpp_2m", "schedule": "karras", "denoise": 0.3, "steps": 20})
     assert other.drawing() == Drawing(
@@ -210,6 +219,17 @@ def test_every_way_of_cutting_keeps_the_rest(options: dict[str, object]) -> None
     change = np.abs(pixels(refined)[0] - pixels(image)[0]).sum(-1)
     assert change[30:70, 45:75].mean() > 1
     assert change[:10].max() == change[:, :20].max() == change[90:].max() == 0
+
+
+def test_all_but_the_face_is_drawn_anew() -> None:
+    ctx = context()
+    image = joined(drawn(2), drawn(3))
+    refined = detailer(image, (*FOUND, *FOUND), (), merge="invert", mask_blur=0.0, dilate=0).run(ctx).image
+    change = np.abs(pixels(refined) - pixels(image)).sum(-1)
+    assert change[0, 20:78, 35:86].max() == 0
+    assert change[0, 90:].mean() > 1
+    assert change[1].max() == 0
+    assert ctx.steps[-1] == (4, 4)
 
 
 def test_boxes_of_another_batch_are_refused() -> None:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from engine.errors import NovaError
 from nodes.sdxl.crop import Rect, crop_around, drawn_size, whole_picture
-from nodes.sdxl.detail import Framing, face_seeds, refine, require_boxes_for, spots
-from nodes.sdxl.mask import Pixels, cell_mask, extent, masked_part, soft_mask
+from nodes.sdxl.detail import Framing, Merge, face_seeds, refine, require_boxes_for, spots
+from nodes.sdxl.mask import Area, Pixels, cell_mask, extent, masked_part, soft_mask
 from nodes.values import Box, Boxes, Image, Mask
 from tests.nodes.sdxl.detectors import batch
 
@@ -121,21 +121,21 @@ def test_offsets_move_and_dilation_widens() -> None:
 
 
 def test_a_mask_is_whole_inside_and_nothing_far_away() -> None:
-    mask = np.asarray(soft_mask(Rect(40, 40, 80, 80), (128, 128), 4))
+    mask = np.asarray(soft_mask(Area((Rect(40, 40, 80, 80),)), (128, 128), 4))
     assert mask[60, 60] == 255
     assert 100 < mask[60, 40] < 160
     assert mask[60, 20] == mask[20, 60] == mask[100, 60] == 0
-    hard = np.asarray(soft_mask(Rect(40, 41, 80, 82), (128, 128), 0))
+    hard = np.asarray(soft_mask(Area((Rect(40, 41, 80, 82),)), (128, 128), 0))
     assert set(np.unique(hard)) == {0, 255}
     assert hard.sum() == 255 * 40 * 41
-    assert extent(soft_mask(Rect(40, 41, 80, 82), (128, 128), 0)) == Rect(40, 41, 80, 82)
+    assert extent(soft_mask(Area((Rect(40, 41, 80, 82),)), (128, 128), 0)) == Rect(40, 41, 80, 82)
 
 
 @given(parts())
 def test_every_pixel_of_a_part_is_redrawn(place: tuple[Rect, tuple[int, int]]) -> None:
     part, picture = place
     crop = crop_around(part, picture, NANO)
-    mask = cell_mask(part, crop.part, crop.size)
+    mask = cell_mask(Area((part,)), crop.part, crop.size)
     width, height = crop.size
     assert mask.weight.shape == (1, height, width)
     weight = np.frombuffer(mask.weight.data, np.uint8).reshape(height, width)
@@ -150,9 +150,35 @@ def test_every_pixel_of_a_part_is_redrawn(place: tuple[Rect, tuple[int, int]]) -
 
 def test_what_is_left_of_a_mask_is_kept() -> None:
     crop = Rect(0, 0, 128, 128)
-    weight = np.frombuffer(cell_mask(Rect(64, 32, 128, 128), crop, NANO).weight.data, np.uint8).reshape(128, 128)
+    weight = np.frombuffer(cell_mask(Area((Rect(64, 32, 128, 128),)), crop, NANO).weight.data, np.uint8).reshape(
+        128, 128
+    )
     assert (weight[32:, 64:] == 255).all()
     assert weight.sum() == 255 * 64 * 96
+
+
+@given(parts(), st.integers(8, 400), st.integers(8, 400))
+def test_of_an_inverted_mask_only_latents_without_another_pixel_are_kept(
+    place: tuple[Rect, tuple[int, int]], wide: int, high: int
+) -> None:
+    part, picture = place
+    whole = Rect(0, 0, *picture)
+    mask = cell_mask(Area((part,), inverted=True), whole, (wide // 8 * 8, high // 8 * 8))
+    cells = np.frombuffer(mask.weight.data, np.uint8).reshape(mask.weight.shape[1:])[::8, ::8]
+    rows, columns = cells.shape
+    for row, column in zip(*np.nonzero(cells == 0), strict=True):
+        assert part.left <= column / columns * picture[0] + 1e-6
+        assert (column + 1) / columns * picture[0] <= part.right + 1e-6
+        assert part.top <= row / rows * picture[1] + 1e-6
+        assert (row + 1) / rows * picture[1] <= part.bottom + 1e-6
+
+
+def test_of_an_inverted_mask_the_parts_are_kept() -> None:
+    area = Area((Rect(64, 32, 128, 128), Rect(0, 3, 10, 25)), inverted=True)
+    weight = np.frombuffer(cell_mask(area, Rect(0, 0, 128, 128), NANO).weight.data, np.uint8).reshape(128, 128)
+    kept = np.zeros((128, 128), bool)
+    kept[32:, 64:] = kept[8:24, :8] = True
+    assert (weight == np.where(kept, 0, 255)).all()
 
 
 def noise(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -183,16 +209,21 @@ framings = st.builds(
     dilate=st.integers(-8, 16),
     only_masked=st.booleans(),
     size=st.sampled_from([None, 64]),
+    merge=st.sampled_from(["none", "merge", "invert"]),
 )
 near = st.floats(-20, 140)
 
 
 @given(
-    framings, st.tuples(st.integers(1, 120), st.integers(1, 120)), st.builds(Box, near, near, near, near, st.just(0.5))
+    framings,
+    st.tuples(st.integers(1, 120), st.integers(1, 120)),
+    st.lists(st.builds(Box, near, near, near, near, st.just(0.5)), max_size=3),
 )
-def test_pixels_outside_the_blurred_mask_keep_their_bits(framing: Framing, picture: tuple[int, int], box: Box) -> None:
+def test_pixels_outside_the_blurred_mask_keep_their_bits(
+    framing: Framing, picture: tuple[int, int], boxes: list[Box]
+) -> None:
     image = batch(noise(*picture), seeds=(3,))
-    places = spots((box,), picture, framing)
+    places = spots(tuple(boxes), picture, framing)
     refined = refine(image, (places,), ((255,) * len(places),), Painter())
     before, after = pictures_of(image)[0], pictures_of(refined)[0]
     reached = np.zeros(before.shape[:2], bool)
@@ -223,6 +254,25 @@ def test_each_face_is_cut_from_the_picture_the_last_one_left() -> None:
     assert (after[45, 45] == (100, 0, 155)).all()
 
 
+@pytest.mark.parametrize(("merge", "face", "between"), [("merge", 200, None), ("invert", None, 200)])
+def test_faces_are_redrawn_at_once_or_all_but_the_faces(merge: Merge, face: int | None, between: int | None) -> None:
+    painter = Painter()
+    boxes = (Box(10, 10, 30, 30, 0.9), Box(60, 60, 80, 80, 0.8), Box(25, 10, 40, 30, 0.7))
+    image = batch(noise(100, 100))
+    places = spots(boxes, (100, 100), Framing(native=NANO, blur=0, dilate=0, merge=merge))
+    refined = pictures_of(refine(image, (places,), ((200,),), painter))[0]
+    assert len(painter.given) == 1
+    for expected, points in ((face, [(10, 10), (79, 79), (39, 29)]), (between, [(9, 9), (50, 50), (80, 79), (40, 29)])):
+        for column, row in points:
+            old = pictures_of(image)[0, row, column].tolist()
+            assert refined[row, column].tolist() == (old if expected is None else [200, 0, 55])
+
+
+def test_without_a_box_there_is_nothing_to_invert() -> None:
+    assert spots((), (100, 100), Framing(native=NANO, merge="invert")) == ()
+    assert spots((Box(-9, -9, 200, 200, 0.9),), (100, 100), Framing(native=NANO, merge="invert")) == ()
+
+
 def test_pictures_of_a_batch_have_their_own_faces() -> None:
     image = batch(noise(64, 64), noise(64, 64, 1), noise(64, 64, 2))
     framing = Framing(native=NANO)
@@ -239,8 +289,8 @@ def test_distances_shrink_with_the_model() -> None:
     box = (Box(400, 400, 600, 600, 0.9),)
     (large,) = spots(box, SDXL, Framing(native=SDXL))
     (small,) = spots((Box(50, 50, 75, 75, 0.9),), NANO, Framing(native=NANO, blur=0))
-    assert large.part == Rect(398, 398, 602, 602)
-    assert small.part == Rect(49, 49, 76, 76)
+    assert large.area == Area((Rect(398, 398, 602, 602),))
+    assert small.area == Area((Rect(49, 49, 76, 76),))
     assert (small.crop.part, small.crop.size) == (Rect(45, 45, 80, 80), NANO)
     assert 240 <= large.crop.part.width <= 300
 

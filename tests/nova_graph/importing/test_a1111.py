@@ -76,6 +76,20 @@ def nodes_of(found: Imported, folder: Path) -> dict[str, Any]:
     return {name: each.get("inputs", {}) for name, each in nodes.items()}
 
 
+def test_how_faces_were_masked_is_in_the_graph(tmp_path: Path) -> None:
+    said = (
+        "ADetailer inpaint padding: 48, ADetailer mask only top k largest: 2, ADetailer mask min ratio: 0.01, "
+        "ADetailer mask max ratio: 0.5, ADetailer dilate erode: -4, ADetailer x offset: 3, ADetailer y offset: -5, "
+        "ADetailer mask merge invert: Merge and Invert"
+    )
+    text = TEXT.replace("ADetailer inpaint padding: 48", said)
+    nodes = nodes_of(import_graph(picture(tmp_path / "it.png", parameters=text)), tmp_path)
+    found, drawn = nodes["detect"], nodes["detail"]
+    assert (found["limit"], found["min_ratio"], found["max_ratio"]) == (2, 0.01, 0.5)
+    assert (drawn["padding"], drawn["dilate"], drawn["x_offset"], drawn["y_offset"]) == (48, -4, 3, -5)
+    assert drawn["merge"] == "invert"
+
+
 def test_all_that_the_text_says_is_in_the_graph(tmp_path: Path) -> None:
     found = import_graph(picture(tmp_path / "it.png", parameters=TEXT))
     nodes, inputs = nodes_of(found, tmp_path), found.tree["inputs"]
