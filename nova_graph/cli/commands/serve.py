@@ -1,6 +1,7 @@
 """`nova-graph serve`: the service over HTTP, with a worker process that computes."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -79,6 +80,9 @@ async def _serve(options: ServeOptions, settings: HttpSettings, runtime: Runtime
         app = create_app(backend, desk, settings)
         server = make_server(app, log_level=options.log_level)
         _stop_at_signals(server)
+        # What is there now stays: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
         _say_where(options.host, listening.getsockname()[1], settings)
         await server.serve(sockets=[listening])
     desk.close()
