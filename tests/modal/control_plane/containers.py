@@ -67,6 +67,8 @@ class Containers:
         self.functions: Mapping[str, Function] = {}
         self.layout: Callable[[str], api_pb2.AppLayout] = lambda app_id: api_pb2.AppLayout()
         self.containers: dict[str, Container] = {}
+        self.room: dict[str, int] = {}
+        """How many containers the functions of these names may have; others have one."""
         self.checkpoints = 0
         """How many containers took a snapshot of their memory."""
 
@@ -75,10 +77,12 @@ class Containers:
         return [each for each in self.containers.values() if each.function.name == name]
 
     def need(self, function_id: str) -> None:
-        """Start a container unless one is there that can take inputs; one for each function is enough here."""
+        """Start containers until there is one for each input, or as many as there may be."""
         function = self.functions[function_id]
         mine = [each for each in self.containers.values() if each.function.id == function_id]
-        if not any(not each.is_gone and not each.is_stopping for each in mine):
+        ready = [each for each in mine if not each.is_gone and not each.is_stopping]
+        inputs = len(self._calls.waiting(function_id)) + sum(len(self._calls.running(each.task)) for each in ready)
+        for _ in range(min(max(inputs, 1), self.room.get(function.name, 1)) - len(ready)):
             container = Container(f"ta-{next(self._ids)}", function)
             self.containers[container.task] = container
             task = asyncio.get_running_loop().create_task(self._run(container))
