@@ -2,6 +2,7 @@
 
 from engine.registry import Registry
 from nodes.checkpoint_loader import CheckpointLoader
+from nodes.composite import Composite
 from nodes.controlnet import ControlNet
 from nodes.decode import Decode
 from nodes.detect_faces import DetectFaces
@@ -11,6 +12,7 @@ from nodes.encoder import Encoder
 from nodes.face_detailer import FaceDetailer
 from nodes.load_image import LoadImage
 from nodes.lora import LoRA
+from nodes.mask_from_image import MaskFromImage
 from nodes.pag import PAG
 from nodes.resize_image import ResizeImage
 from nodes.resize_latents import ResizeLatents
@@ -35,6 +37,8 @@ def built_in() -> Registry:
             Decode,
             EncodeImage,
             LoadImage,
+            MaskFromImage,
+            Composite,
             ResizeImage,
             UpscaleImage,
             ResizeLatents,

@@ -51,6 +51,26 @@ def test_img2img_draws_a_picture_again(runtime: Runtime, tmp_path: Path) -> None
     assert near[0] < min(near[1:])
 
 
+@pytest.mark.parametrize("kind", ["clear", "painted"])
+def test_inpainting_changes_nothing_around_the_mask(runtime: Runtime, tmp_path: Path, kind: str) -> None:
+    start, hole = Image.effect_mandelbrot((132, 128), (-2, -1, 1, 1), 60).convert("RGB"), (0, 0, 50, 128)
+    mask = Image.new("L", start.size, 0)
+    mask.paste(255, hole)
+    given: dict[str, Json] = {"picture": str(tmp_path / "start.png")}
+    if kind == "clear":
+        start.putalpha(mask.point(lambda value: 255 - value))
+    else:
+        given["mask"] = str(tmp_path / "mask.png")
+        mask.save(tmp_path / "mask.png")
+    start.save(tmp_path / "start.png")
+    result = draw(runtime, "inpaint.yaml", **given, seed=3, blur=2)
+    made, before = result.image.convert("RGB"), Image.open(tmp_path / "start.png").convert("RGB")
+    assert made.size == before.size
+    around, inside = (70, 0, 132, 128), (4, 0, 40, 128)
+    assert made.crop(around).tobytes() == before.crop(around).tobytes()
+    assert made.crop(inside).tobytes() != before.crop(inside).tobytes()
+
+
 def test_the_sweep_draws_three_moods_with_one_loaded_checkpoint(runtime: Runtime) -> None:
     result = draw(runtime, "portrait-sweep.yaml")
     assert list(result.files_by_output) == ["happy", "calm", "sleepy"]

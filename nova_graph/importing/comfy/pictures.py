@@ -32,6 +32,7 @@ class Pictures:
         self._latents = latents
         self._refined = refined
         self.image = Once(reader, self._make_image)
+        self.mask = Once(reader, self._make_mask)
         self._loaded = Once(reader, self._make_loaded)
 
     def _make_image(self, node: ComfyNode) -> str:
@@ -54,16 +55,39 @@ class Pictures:
                 name = self._draft.file("upscaler", self._read.value(loader, "model_name"))
                 ports = {"image": self.image(self._read.link(node, "image")), "upscaler": literal(name)}
                 return f"${self._draft.add('upscale', 'UpscaleImage', ports)}.image"
+            case "ImageCompositeMasked":
+                return self._composed(node)
             case "FaceDetailer":
                 return self._refined(node)
         raise nothing("picture", node)
 
-    def mask(self, link: Link) -> str:
-        """Return the mask behind a link."""
-        node = self._read.node(link)
-        if node.type != "LoadImage":
-            raise nothing("mask", node)
-        return f"${self._loaded(link)}.mask"
+    def _make_mask(self, node: ComfyNode) -> str:
+        match node.type:
+            case "LoadImage":
+                return f"${self._loaded(Link(node.id, 0))}.mask"
+            case "LoadImageMask":
+                loaded = self._loaded(Link(node.id, 0))
+                if self._read.value(node, "channel") == "alpha":
+                    return f"${loaded}.mask"
+                return self._brightness(f"${loaded}.image")
+            case "ImageToMask":
+                return self._brightness(self.image(self._read.link(node, "image")))
+        raise nothing("mask", node)
+
+    def _brightness(self, image: str) -> str:
+        self._draft.note("masks are the brightness of their pictures here, not one of their colours")
+        return f"${self._draft.add('mask', 'MaskFromImage', {'image': image})}.mask"
+
+    def _composed(self, node: ComfyNode) -> str:
+        if (self._read.value(node, "x", 0), self._read.value(node, "y", 0)) != (0, 0) or "mask" not in node.inputs:
+            raise UsageError(f"ImageCompositeMasked (node {node.id}) can be imported with a mask and at 0, 0 only")
+        ports: Tree = {
+            "below": self.image(self._read.link(node, "destination")),
+            "above": self.image(self._read.link(node, "source")),
+            "mask": self.mask(self._read.link(node, "mask")),
+            "blur": 0,
+        }
+        return f"${self._draft.add('paste', 'Composite', ports)}.image"
 
     def _make_loaded(self, node: ComfyNode) -> str:
         name = self._draft.file("image", self._read.value(node, "image"))

@@ -62,8 +62,10 @@ WIDGETS: Final[Mapping[str, tuple[str, ...]]] = {
         "sam_detection_hint", "sam_dilation", "sam_threshold", "sam_bbox_expansion", "sam_mask_hint_threshold",
         "sam_mask_hint_use_negative", "drop_size", "wildcard", "cycle",
     ),
+    "ImageCompositeMasked": ("x", "y", "resize_source"),
     "ImageScale": ("upscale_method", "width", "height", "crop"),
     "ImageScaleBy": ("upscale_method", "scale_by"),
+    "ImageToMask": ("channel",),
     "KSampler": ("seed", _CONTROL, "steps", "cfg", "sampler_name", "scheduler", "denoise"),
     "KSamplerAdvanced": (
         "add_noise", "noise_seed", _CONTROL, "steps", "cfg", "sampler_name", "scheduler", "start_at_step",
@@ -72,6 +74,7 @@ WIDGETS: Final[Mapping[str, tuple[str, ...]]] = {
     "LatentUpscale": ("upscale_method", "width", "height", "crop"),
     "LatentUpscaleBy": ("upscale_method", "scale_by"),
     "LoadImage": ("image",),
+    "LoadImageMask": ("image", "channel"),
     "LoraLoader": ("lora_name", "strength_model", "strength_clip"),
     "LoraLoaderModelOnly": ("lora_name", "strength_model"),
     "ModelSamplingDiscrete": ("sampling", "zsnr"),

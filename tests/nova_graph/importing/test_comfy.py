@@ -393,6 +393,35 @@ def test_a_picture_is_repainted_where_its_mask_is(tmp_path: Path) -> None:
     assert nodes["sampler"]["denoise"] == "$inputs.denoise"
 
 
+def test_a_repainted_picture_is_laid_over_the_old_one(tmp_path: Path) -> None:
+    workflow = plain()
+    workflow |= {
+        "40": node("LoadImage", image="girl.png"),
+        "41": node("VAEEncode", pixels=["40", 0], vae=["4", 2]),
+        "42": node("SetLatentNoiseMask", samples=["41", 0], mask=["43", 0]),
+        "43": node("LoadImageMask", image="hair.png", channel="red"),
+        "44": node(
+            "ImageCompositeMasked",
+            destination=["40", 0],
+            source=["8", 0],
+            x=0,
+            y=0,
+            resize_source=False,
+            mask=["43", 0],
+        ),
+        "9": node("SaveImage", images=["44", 0]),
+    }
+    workflow["3"]["inputs"] |= {"latent_image": ["42", 0], "denoise": 0.5}
+    nodes = checked(tmp_path, workflow)
+    assert nodes["paste"] == {"below": "$load.image", "above": "$decode.image", "mask": "$mask.mask", "blur": 0}
+    assert nodes["mask"] == {"image": "$load2.image"}
+    assert nodes["sampler"]["mask"] == "$mask.mask"
+    workflow["43"]["inputs"]["channel"] = "alpha"
+    assert checked(tmp_path, workflow)["paste"]["mask"] == "$load2.mask"
+    workflow["44"]["inputs"]["x"] = 5
+    assert "at 0, 0 only" in refusal(tmp_path, workflow)
+
+
 def test_files_are_found_in_the_folder_of_models(tmp_path: Path) -> None:
     models = tmp_path / "models"
     (models / "checkpoints" / "anime").mkdir(parents=True)
