@@ -1,11 +1,14 @@
 """A graph in the making."""
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from engine.parse import MAX_NODES
 from engine.values import Json
+from nodes.assets.files import is_regular
 from nova_graph.cli.exits import UsageError
 
 Tree = dict[str, Json]
@@ -25,6 +28,9 @@ FOLDERS: Final = {
 AUTO_FACES: Final = "faces are found with `detector: auto`; see docs/checkpoints.md for another"
 """Said where another program's face detector is not taken over: most of them are pickles."""
 
+MOST_STEPS: Final = 1_000_000
+"""Far more than any sampler takes; of much larger numbers, floats cannot tell one from the next."""
+
 _ENDING: Final = re.compile(r"\.(safetensors|ckpt|pt|pth|sft|bin)$", re.IGNORECASE)
 
 
@@ -37,14 +43,19 @@ class Draft:
         self.inputs: dict[str, Tree] = {}
         self.nodes: dict[str, Tree] = {}
         self.outputs: Tree = {}
-        self.notes: list[str] = []
+        self.notes: dict[str, None] = {}
+        self._numbers: dict[str, int] = {}
         self._taught: dict[tuple[str, str], str] = {}
 
     def add(self, name: str, kind: str, inputs: Mapping[str, Json]) -> str:
-        """Add a node under a name like this one; returns its id. Ports without a value are left out."""
-        number, own = 1, name
-        while own in self.nodes:
-            number, own = number + 1, f"{name}{number + 1}"
+        """Add a node under a name like this one; returns its id. Ports without a value are left out.
+
+        Raises UsageError where there are as many nodes as a graph may have.
+        """
+        if len(self.nodes) == MAX_NODES:
+            raise UsageError(f"the graph would have more than {MAX_NODES:,} nodes")
+        number = self._numbers[name] = self._numbers.get(name, 0) + 1
+        own = name if number == 1 else f"{name}{number}"
         ports: Tree = {port: value for port, value in inputs.items() if value is not None}
         self.nodes[own] = {"type": kind, **({"inputs": ports} if ports else {})}
         return own
@@ -82,8 +93,7 @@ class Draft:
 
     def note(self, text: str) -> None:
         """Tell whoever imports, once."""
-        if text not in self.notes:
-            self.notes.append(text)
+        self.notes[text] = None
 
     def file(self, kind: str, name: Json) -> str:
         """Return what a graph calls a file that another program named: its path in the folder of models, or a name."""
@@ -93,15 +103,15 @@ class Draft:
         if self._models is not None:
             for folder in FOLDERS[kind]:
                 path = self._models / folder / inside
-                named = path if path.is_file() else path.with_name(f"{path.name}.safetensors")
-                if named.is_file():
-                    return str(named)
+                for named in (path, Path(f"{path}.safetensors")):
+                    if is_regular(named):
+                        return str(named)
             self.note(f"{inside} is not in {self._models / FOLDERS[kind][0]}")
         if kind == "image":
             return inside
         stem = _ENDING.sub("", PurePosixPath(inside).name)
         if self._models is None:
-            self.note(f"say where {stem} is: nova-graph models add {_quoted(stem)} PATH --kind {kind}")
+            self.note(f"say where {stem} is: nova-graph models add {shlex.quote(stem)} PATH --kind {kind}")
         return stem
 
     def tree(self) -> Tree:
@@ -118,14 +128,15 @@ def literal(value: Json) -> Json:
 
 
 def whole_steps(steps: Json, denoise: Json) -> Json:
-    """Return the `steps` under which Sampler runs as many at this `denoise` as ComfyUI does: all that are asked for."""
+    """Return the `steps` under which Sampler runs as many at this `denoise` as ComfyUI does: all that are asked for.
+
+    Where they would be more than MOST_STEPS, they are returned as they are, for the check of the graph to refuse.
+    """
     if not isinstance(steps, int) or not isinstance(denoise, int | float) or not 0 < denoise < 1:
+        return steps
+    if not 0 < steps <= denoise * MOST_STEPS:
         return steps
     found = int(steps / denoise)
     while int(found * denoise) < steps:
         found += 1
     return found
-
-
-def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[\w.-]+", name) else f'"{name}"'

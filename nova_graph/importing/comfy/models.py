@@ -6,7 +6,7 @@ from dataclasses import replace
 from engine.values import Json
 from nova_graph.cli.exits import UsageError
 from nova_graph.importing.comfy.parts import ClipPart, ModelPart
-from nova_graph.importing.comfy.reader import Once, Reader, nothing
+from nova_graph.importing.comfy.reader import Once, Reader, nothing, plain
 from nova_graph.importing.comfy.workflow import POWER_LORAS, ComfyNode, Link
 from nova_graph.importing.draft import Draft, Tree, literal
 
@@ -53,9 +53,9 @@ class Models:
             strength = self._read.value(node, "strength_model", 1.0)
             yield self._read.value(node, "lora_name"), strength, self._read.value(node, "strength_clip", 1.0)
             return
-        for row in node.inputs.values():
+        for port, row in node.inputs.items():
             if isinstance(row, dict) and row.get("on") is True and row.get("lora") not in (None, "None"):
-                strength, other = row.get("strength", 1.0), row.get("strengthTwo")
+                strength, other = plain(node, port, row.get("strength", 1.0)), plain(node, port, row.get("strengthTwo"))
                 yield row["lora"], strength, strength if other is None else other
 
     def _make_model(self, node: ComfyNode) -> ModelPart:

@@ -5,6 +5,7 @@ from typing import Final, Generic, TypeVar
 
 from engine.values import Json
 from nova_graph.cli.exits import UsageError
+from nova_graph.importing.comfy.trail import Trail
 from nova_graph.importing.comfy.workflow import ComfyNode, Link, Workflow
 
 PASSES: Final = "Reroute"
@@ -24,17 +25,17 @@ class Reader:
 
     def __init__(self, workflow: Workflow) -> None:
         self.workflow = workflow
+        self._trail = Trail(self._passed_on)
 
     def end(self, link: Link) -> Link:
         """Return the output behind a link, past nodes that only pass on."""
-        for _ in self.workflow:
-            node = self.workflow.get(link.node)
-            if node is None:
-                raise UsageError(f"the workflow has no node {link.node}, but another one reads it")
-            if node.type != PASSES:
-                return link
-            link = next(node.links(), Link("", 0))
-        raise UsageError("the workflow goes in a circle")
+        return self._trail.end(link)
+
+    def _passed_on(self, link: Link) -> Link | None:
+        node = self.workflow.get(link.node)
+        if node is None:
+            raise UsageError(f"the workflow has no node {link.node}, but another one reads it")
+        return next(node.links(), Link("", 0)) if node.type == PASSES else None
 
     def node(self, link: Link) -> ComfyNode:
         """Return the node behind a link."""
@@ -55,12 +56,12 @@ class Reader:
         """Return a plain value, also one that another node holds."""
         value = node.inputs.get(port, missing)
         if not isinstance(value, Link):
-            return value
+            return plain(node, port, value)
         holder = self.node(value)
         held = holder.inputs.get(VALUES.get(holder.type, ""))
         if holder.type not in VALUES or isinstance(held, Link):
             raise UsageError(f"{port} of {node.type} (node {node.id}) is computed by {holder.type} (node {holder.id})")
-        return held
+        return plain(node, port, held)
 
 
 class Once(Generic[Part]):
@@ -76,6 +77,13 @@ class Once(Generic[Part]):
         if node.id not in self._made:
             self._made[node.id] = self._make(node)
         return self._made[node.id]
+
+
+def plain(node: ComfyNode, port: str, value: Json) -> Json:
+    """Return a value that has no others in it; raises UsageError."""
+    if isinstance(value, list | dict):
+        raise UsageError(f"{port} of {node.type} (node {node.id}) is neither a number nor a text")
+    return value
 
 
 def nothing(what: str, node: ComfyNode) -> UsageError:

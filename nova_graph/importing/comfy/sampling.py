@@ -29,7 +29,7 @@ def course_of(reader: Reader, node: ComfyNode) -> Course:
     first, last = reader.value(node, "start_at_step", 0), reader.value(node, "end_at_step", 10_000)
     switches = reader.value(node, "add_noise"), reader.value(node, "return_with_leftover_noise")
     match first, last, steps:
-        case int(), int(), int() if first < steps <= last and switches == ("enable", "disable"):
+        case int(), int(), int() if 0 <= first < steps <= last and switches == ("enable", "disable"):
             return Course(seed_of(reader, node, "noise_seed"), steps, 1 - first / steps if first else 1)
     raise UsageError(
         f"KSamplerAdvanced (node {node.id}) does a part of a course",

@@ -7,6 +7,7 @@ from typing import Final
 
 from engine.values import Json
 from nova_graph.cli.exits import UsageError
+from nova_graph.importing.comfy.trail import Trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def read_workflow(text: str, what: str) -> Workflow:
 def _from_api(name: str, node: dict[str, Json]) -> ComfyNode:
     given = node.get("inputs")
     inputs = given if isinstance(given, dict) else {}
-    return ComfyNode(name, str(node["class_type"]), {port: _value(value) for port, value in inputs.items()})
+    return ComfyNode(name, _text(node["class_type"]), {port: _value(value) for port, value in inputs.items()})
 
 
 def _value(value: Json) -> Json | Link:
@@ -139,13 +140,13 @@ def _from_page(tree: dict[str, Json], what: str) -> Workflow:
     definitions = tree.get("definitions")
     if isinstance(definitions, dict) and definitions.get("subgraphs"):
         raise UsageError(f"{what} has subgraphs", hint="Save it in ComfyUI with Export (API), which unpacks them.")
-    found = {str(node.get("id")): _page_node(node, ends) for node in nodes if node.get("mode") != _OFF}
-    bypassed = {str(node.get("id")) for node in nodes if node.get("mode") == _BYPASSED}
+    found = {_text(node.get("id")): _page_node(node, ends) for node in nodes if node.get("mode") != _OFF}
+    bypassed = {_text(node.get("id")) for node in nodes if node.get("mode") == _BYPASSED}
     return _passed_over(found, bypassed, nodes, ends)
 
 
 def _page_node(node: dict[str, Json], ends: Mapping[int, Link]) -> ComfyNode:
-    kind = str(node.get("type"))
+    kind = _text(node.get("type"))
     widgets = node.get("widgets_values")
     inputs: dict[str, Json | Link] = {}
     if isinstance(widgets, dict):
@@ -155,14 +156,14 @@ def _page_node(node: dict[str, Json], ends: Mapping[int, Link]) -> ComfyNode:
     elif isinstance(widgets, list):
         inputs.update(zip(WIDGETS.get(kind, ()), widgets, strict=False))
     inputs.update({name: link for name, _, link in _wired(node, ends)})
-    return ComfyNode(str(node.get("id")), kind, inputs)
+    return ComfyNode(_text(node.get("id")), kind, inputs)
 
 
 def _wired(node: dict[str, Json], ends: Mapping[int, Link]) -> Iterator[tuple[str, Json, Link]]:
     """Return the inputs of a node that are connected: name, type and what they read."""
     for port in _list(node.get("inputs")):
         if isinstance(port, dict) and isinstance(number := port.get("link"), int) and number in ends:
-            yield str(port.get("name")), port.get("type"), ends[number]
+            yield _text(port.get("name")), port.get("type"), ends[number]
 
 
 def _passed_over(
@@ -171,21 +172,15 @@ def _passed_over(
     """Lead links around bypassed nodes: an output gives what the first input of its type gets."""
     around: dict[Link, Link] = {}
     for node in nodes:
-        if str(node.get("id")) in bypassed:
-            free = list(_wired(node, ends))
+        if _text(node.get("id")) in bypassed:
+            first: dict[str, Link] = {}
+            for _, kind, link in _wired(node, ends):
+                first.setdefault(_text(kind), link)
             for slot, output in enumerate(_list(node.get("outputs"))):
-                kind = output.get("type") if isinstance(output, dict) else None
-                same = next((link for _, own, link in free if own == kind), None)
-                if same is not None:
-                    around[Link(str(node.get("id")), slot)] = same
-
-    def end(link: Link) -> Link:
-        for _ in range(len(around) + 1):
-            if link not in around:
-                return link
-            link = around[link]
-        raise UsageError("the bypassed nodes of the workflow lead in a circle")
-
+                kind = _text(output.get("type")) if isinstance(output, dict) else ""
+                if kind in first:
+                    around[Link(_text(node.get("id")), slot)] = first[kind]
+    end = Trail(around.get).end
     return {
         name: ComfyNode(
             node.id,
@@ -195,6 +190,10 @@ def _passed_over(
         for name, node in found.items()
         if name not in bypassed
     }
+
+
+def _text(value: Json) -> str:
+    return str(value) if isinstance(value, str | int) else ""
 
 
 def _list(value: Json) -> list[Json]:

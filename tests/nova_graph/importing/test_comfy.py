@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,11 @@ def test_steps_under_a_denoise_are_all_done(steps: int, denoise: float) -> None:
     found = whole_steps(steps, denoise)
     assert isinstance(found, int)
     assert int(found * denoise) == steps
+
+
+@pytest.mark.parametrize(("steps", "denoise"), [(20, 1e-300), (7, 3e-20), (10**400, 0.3), (0, 0.5), (-(10**400), 0.5)])
+def test_steps_and_denoise_that_no_sampler_takes_are_left_to_the_check(steps: int, denoise: float) -> None:
+    assert whole_steps(steps, denoise) == steps
 
 
 def test_what_a_model_carries_becomes_ports(tmp_path: Path) -> None:
@@ -432,6 +438,24 @@ def test_files_are_found_in_the_folder_of_models(tmp_path: Path) -> None:
     assert any("nova-nano.safetensors is not in" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("name", ["/", "a" * 5000, "a\0b"])
+def test_names_that_no_file_can_have_are_not_in_the_folder_of_models(tmp_path: Path, name: str) -> None:
+    found = imported(tmp_path, plain() | {"4": node("CheckpointLoaderSimple", ckpt_name=name)}, tmp_path)
+    assert any(f"{name} is not in" in note for note in found.notes)
+
+
+def test_a_command_in_a_note_is_only_that_command(tmp_path: Path) -> None:
+    name = 'x" $(touch here) `touch here`'
+    found = imported(tmp_path, plain() | {"4": node("CheckpointLoaderSimple", ckpt_name=f"{name}.safetensors")})
+    (note,) = (note for note in found.notes if "models add" in note)
+    words = note.partition(": nova-graph ")[2]
+    done = subprocess.run(
+        ["sh", "-c", f"printf '%s\\n' {words}"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["models", "add", name, "PATH", "--kind", "checkpoint"]
+    assert not (tmp_path / "here").exists()
+
+
 def test_every_node_without_a_counterpart_is_named_at_once(tmp_path: Path) -> None:
     workflow = plain()
     workflow["50"] = node("FreeU_V2", b1=1.3, model=["4", 0])
@@ -442,6 +466,14 @@ def test_every_node_without_a_counterpart_is_named_at_once(tmp_path: Path) -> No
     assert "FreeU_V2 (node 50)" in told
     assert "Mystery (node 51)" in told
     assert "Unused" not in told
+
+
+LOADER = node("CheckpointLoaderSimple", ckpt_name="nova-nano")
+
+
+def part_of_a_course(**changes: Any) -> dict[str, Any]:
+    whole = {**plain()["3"]["inputs"], "add_noise": "enable", "return_with_leftover_noise": "disable"}
+    return node("KSamplerAdvanced", **{**whole, "noise_seed": 7, "end_at_step": 10_000, **changes})
 
 
 @pytest.mark.parametrize(
@@ -455,6 +487,19 @@ def test_every_node_without_a_counterpart_is_named_at_once(tmp_path: Path) -> No
         ({"8": node("VAEDecode", samples=["4", 0], vae=["4", 2])}, "gives no latents"),
         ({"6": node("CLIPTextEncode", text=["4", 0], clip=["4", 1])}, "is computed by CheckpointLoaderSimple"),
         ({"4": node("CheckpointLoaderSimple")}, "a checkpoint has no name"),
+        ({"5": node("EmptyLatentImage", width=[[8]], height=64)}, "width of EmptyLatentImage (node 5) is neither"),
+        ({"4": node("ModelSamplingDiscrete", sampling={}, model=["44", 0]), "44": LOADER}, "sampling of ModelSampling"),
+        (
+            {
+                "4": node(
+                    "Power Lora Loader (rgthree)", lora_1={"on": True, "lora": "x", "strength": []}, model=["44", 0]
+                ),
+                "44": LOADER,
+            },
+            "lora_1 of Power Lora Loader (rgthree) (node 4) is neither",
+        ),
+        ({"3": part_of_a_course(steps=0, start_at_step=-1)}, "does a part of a course"),
+        ({"3": part_of_a_course(steps=20, start_at_step=-(10**400))}, "does a part of a course"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, change: Nodes, words: str) -> None:
@@ -466,6 +511,37 @@ def test_a_sampler_that_feeds_itself_is_told(tmp_path: Path) -> None:
     workflow["5"] = node("SetLatentNoiseMask", samples=["3", 0], mask=["40", 1])
     workflow["40"] = node("LoadImage", image="girl.png")
     assert "in a circle, or is too deep" in refusal(tmp_path, workflow)
+
+
+def test_long_chains_of_nodes_that_only_pass_on_are_followed_once(tmp_path: Path) -> None:
+    """Walked anew from each of them, these would take hours."""
+    many = 50_000
+    chain = {f"r{place}": node("Reroute", any=[f"r{place + 1}", 0]) for place in range(many)}
+    workflow = plain() | chain | {f"r{many}": node("Reroute", any=["8", 0]), "9": node("SaveImage", images=["r0", 0])}
+    assert imported(tmp_path, workflow).tree == imported(tmp_path, plain()).tree
+
+
+def test_a_chain_of_bypassed_nodes_is_passed_over(tmp_path: Path) -> None:
+    tree: Any = page()
+    many = 20_000
+    for place in range(many):
+        ports = [{"name": "images", "type": "IMAGE", "link": 1000 + place}]
+        number = 1001 + place
+        tree["nodes"].append({"id": number, "mode": 4, "type": "X", "inputs": ports, "outputs": [{"type": "IMAGE"}]})
+        tree["links"].append([number, number, 0, number + 1, 0])
+        tree["nodes"].append({"id": 50_000 + place, "type": "X", "inputs": [{"name": "x", "link": number}]})
+    tree["links"].append([1000, 8, 0, 1001, 0])
+    for each in tree["nodes"]:
+        if each["id"] == 9:
+            each["inputs"] = [{"name": "images", "link": 1000 + many}]
+    assert imported(tmp_path, tree).tree == imported(tmp_path, page()).tree
+
+
+def test_a_graph_gets_no_more_nodes_than_it_may_have(tmp_path: Path) -> None:
+    rows = {f"lora_{place}": {"on": True, "lora": f"x{place}", "strength": 1} for place in range(20_001)}
+    workflow = plain() | {"30": node("Power Lora Loader (rgthree)", **rows, model=["4", 0], clip=["4", 1])}
+    workflow["3"]["inputs"]["model"] = ["30", 0]
+    assert "more than 20,000 nodes" in refusal(tmp_path, workflow)
 
 
 @pytest.mark.parametrize(
