@@ -75,6 +75,15 @@ class Draft:
         self.inputs[name] = {"type": kind, "default": default}
         return f"$inputs.{name}"
 
+    def ask_seed(self, name: str, seed: Json) -> Json:
+        """Make a seed an input, as `ask` does; those that are drawn for each run share one, as no port draws them."""
+        if seed != "random":
+            return self.ask(name, "seed", seed)
+        taken = self.inputs.get(name, {}).get("default", seed) != seed
+        own = f"random_{name}" if taken else name
+        self.inputs[own] = {"type": "seed", "default": seed}
+        return f"$inputs.{own}"
+
     def teach(self, text_encoders: str, words: Iterable[str]) -> str:
         """Return text encoders that know the embeddings of these names as well."""
         for word in words:

@@ -7,7 +7,7 @@ from typing import Final
 from engine.values import Json
 from nova_graph.importing.comfy.models import Models
 from nova_graph.importing.comfy.reader import Reader
-from nova_graph.importing.comfy.sampling import sampler_name
+from nova_graph.importing.comfy.sampling import sampler_name, seed_of
 from nova_graph.importing.comfy.texts import Texts
 from nova_graph.importing.comfy.workflow import ComfyNode, Link
 from nova_graph.importing.draft import AUTO_FACES, Draft, Tree, literal, whole_steps
@@ -58,10 +58,12 @@ class Faces:
         self._draft.note(f"faces are drawn with {PADDING} pixels around them, not with a multiple of their box")
         if any(isinstance(node.inputs.get(port), Link) for port in ("sam_model_opt", "segm_detector_opt")):
             self._draft.note("faces are masked by their boxes here, not by their outline")
-        seed, cycles = self._read.value(node, "seed", 0), self._read.value(node, "cycle", 1)
+        seed, cycles = seed_of(self._read, node, "seed"), self._read.value(node, "cycle", 1)
+        asked = self._draft.ask_seed("face_seed", seed)
         for cycle in range(min(max(cycles, 1), MOST_CYCLES) if isinstance(cycles, int) else 1):
-            own: Json = seed + cycle if isinstance(seed, int) else seed
-            ports: Tree = {"image": image, **fixed, "seed": own if cycle else ask("face_seed", "seed", own)}
+            # A seed that is drawn is that of all cycles: graphs do not add.
+            own: Json = seed + cycle if cycle and isinstance(seed, int) else asked
+            ports: Tree = {"image": image, **fixed, "seed": own}
             image = f"${self._draft.add('detail', 'FaceDetailer', ports)}.image"
         return image
 

@@ -77,7 +77,7 @@ class Latents:
             "latents": start.ref,
             "mask": start.mask,
             **start.size,
-            "seed": ask("seed", "seed", course.seed),
+            "seed": self._draft.ask_seed("seed", course.seed),
             "steps": ask("steps", "integer", course.steps),
             "denoise": ask("denoise", "number", course.denoise) if course.denoise != 1 else None,
             "cfg": ask("cfg", "number", self._read.value(node, "cfg")),

@@ -218,6 +218,21 @@ def test_a_seed_may_be_held_by_another_node(tmp_path: Path, held: int, seed: obj
     assert inputs["seed"] == {"type": "seed", "default": seed}
 
 
+def test_samplers_and_faces_whose_seeds_are_drawn_have_inputs_for_them(tmp_path: Path) -> None:
+    workflow = second_pass(plain()) | {"90": node("Seed (rgthree)", seed=-1)}
+    workflow["3"]["inputs"]["seed"] = workflow["22"]["inputs"]["seed"] = ["90", 0]
+    nodes = checked(tmp_path, workflow)
+    assert nodes["sampler"]["seed"] == nodes["sampler2"]["seed"] == "$inputs.seed"
+    workflow["3"]["inputs"]["seed"] = 7
+    nodes = checked(tmp_path, workflow)
+    assert (nodes["sampler"]["seed"], nodes["sampler2"]["seed"]) == ("$inputs.seed", "$inputs.random_seed")
+    faces = with_faces(seed=["90", 0], cycle=2) | {"90": workflow["90"]}
+    nodes = checked(tmp_path, faces)
+    assert nodes["detail"]["seed"] == nodes["detail2"]["seed"] == "$inputs.face_seed"
+    inputs: Any = imported(tmp_path, faces).tree["inputs"]
+    assert inputs["face_seed"] == {"type": "seed", "default": "random"}
+
+
 def test_upscalers_latents_and_embeddings_have_their_nodes(tmp_path: Path) -> None:
     workflow = second_pass(plain())
     workflow |= {
