@@ -40,6 +40,12 @@ class Rect:
         """The four edges, as Pillow takes them."""
         return (self.left, self.top, self.right, self.bottom)
 
+    def within(self, other: "Rect") -> "Rect | None":
+        """Return what of the rectangle lies in another one, None where nothing does."""
+        left, top = max(self.left, other.left), max(self.top, other.top)
+        right, bottom = min(self.right, other.right), min(self.bottom, other.bottom)
+        return Rect(left, top, right, bottom) if left < right and top < bottom else None
+
     def grown(self, by: int, picture: tuple[int, int]) -> "Rect":
         """Return the rectangle with `by` more pixels on each side where a picture of (width, height) has them."""
         width, height = picture

@@ -58,13 +58,14 @@ def extent(mask: Pillow.Image) -> Rect | None:
 def cell_mask(area: Area, crop: Rect, size: tuple[int, int]) -> Mask:
     """Return what to redraw of a crop that is drawn at `size` (width, height): one mask in pixels of that size.
 
-    The parts of an area that is not inverted lie in `crop`. The mask is made of whole latents (8 by 8 pixels), all that
-    a pixel of the area falls into, so no pixel of the area is left as it was, however small it is.
+    The mask is made of whole latents (8 by 8 pixels), all that a pixel of the area falls into, so no pixel of the area
+    in the crop is left as it was, however small it is.
     """
     columns, rows = size[0] // MULTIPLE, size[1] // MULTIPLE
     across, down = columns / crop.width, rows / crop.height
     cells = np.full((rows, columns), 255 if area.inverted else 0, np.uint8)
-    for part in area.parts:
+    # A part may lie outside: one that is too small for its blur leaves nothing in the mask that the crop is around.
+    for part in (seen for each in area.parts if (seen := each.within(crop)) is not None):
         sides = (part.left - crop.left, part.right - crop.left), (part.top - crop.top, part.bottom - crop.top)
         if area.inverted:
             cells[_whole(*sides[1], down), _whole(*sides[0], across)] = 0

@@ -157,6 +157,18 @@ def test_what_is_left_of_a_mask_is_kept() -> None:
     assert weight.sum() == 255 * 64 * 96
 
 
+@pytest.mark.parametrize("small", [Box(10, 500, 12, 502, 1), Box(1000, 300, 1002, 302, 1), Box(500, 10, 502, 12, 1)])
+def test_a_face_too_small_for_its_blur_changes_nothing_in_the_crop_of_the_others(small: Box) -> None:
+    """Its mask is nowhere more than half of one in 255, so the crop may end before it."""
+    large = Box(480, 480, 620, 620, 1)
+    framing = Framing(native=SDXL, padding=0, blur=64, dilate=0, merge="merge")
+    masks = []
+    for boxes in ((large,), (large, small)):
+        (spot,) = spots(boxes, (1200, 1200), framing)
+        masks.append(cell_mask(spot.area, spot.crop.part, spot.crop.size))
+    assert masks[1] == masks[0]
+
+
 @given(parts(), st.integers(8, 400), st.integers(8, 400))
 def test_of_an_inverted_mask_only_latents_without_another_pixel_are_kept(
     place: tuple[Rect, tuple[int, int]], wide: int, high: int
