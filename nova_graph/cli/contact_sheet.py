@@ -94,8 +94,8 @@ def _cell(pictures: Sequence[Path | None], lines: int, most_pixels: float) -> _C
 
 
 def _fitting(text: str, width: int, font: "FreeTypeFont | ImageFont") -> str:
-    """Return a text, cut where it is wider than its picture."""
-    text = text[:MOST_LETTERS]
+    """Return a text as one line, cut where it is wider than its picture."""
+    text = " ".join(text[:MOST_LETTERS].split())
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(f"{text}…") > width:

@@ -155,13 +155,15 @@ def test_a_sweep_fans_out_and_one_failure_spoils_no_other(deployed: Cloud, plane
     made = [each.function_id for each in list(plane.calls.calls.values())[calls:]]
     names = [plane.functions.functions[each].name for each in made]
     assert sorted(names) == [*[ARTIST] * 4, "prepare_all"], "one call to prepare them all, one for each picture"
+    one = deployed.nova_graph(*words, "--sweep", "seed=22", "--sweep", "cfg=4", "--grid")
+    assert ["default-grid-" in line for line in one.stdout.splitlines()] == [False, True]
     mixed = deployed.nova_graph(
         "run", "graphs/default.yaml", "--on", "modal", "--steps", "2", "--no-face", "--pag-scale", "0",
         "--prompt", "1girl, green hair", "--seed", "22", "--out", str(out), "--sweep", "checkpoint=nova-nano,auto",
         code=1,
     )  # fmt: skip
     assert "2 of 2 failed: " in mixed.stderr
-    assert len(list(out.iterdir())) == 6
+    assert len(list(out.iterdir())) == 8
 
 
 def test_mistakes_of_the_command_line_ask_modal_for_nothing(deployed: Cloud, plane: ControlPlane) -> None:

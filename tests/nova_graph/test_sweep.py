@@ -151,6 +151,15 @@ def test_a_sheet_has_room_for_the_largest_and_leaves_out_what_is_not_there(tmp_p
     assert counts[PAPER] > 96 * 64
 
 
+def test_a_label_of_several_lines_keeps_to_its_own(tmp_path: Path) -> None:
+    pictures = [plain(tmp_path, "a.png", 400, 64, 90)]
+    sheets = [
+        contact_sheet(Sweep((Axis("prompt", (text,), (text,)), Axis("cfg", ("4",), (4,)))), pictures)
+        for text in ("1girl,\nsmile", "1girl, smile")
+    ]
+    assert sheets[0].pixel_sha256 == sheets[1].pixel_sha256
+
+
 def test_a_sheet_of_many_pixels_is_made_smaller(tmp_path: Path) -> None:
     sweep = Sweep((Axis("size", ("1", "2"), (1, 2)), Axis("text", ("x" * 10_000,), ("x",))))
     pictures: list[Path | None] = [plain(tmp_path, name, 200, 200, 90) for name in ("a.png", "b.png")]

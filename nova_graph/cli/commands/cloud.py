@@ -56,7 +56,7 @@ def run_on_modal(given: Given, options: CloudOptions, lines: "Lines | None") -> 
     documents = [document(bound) for bound in bounds]
     with modal_errors(settings):
         remote = deployed(settings)
-        if len(documents) == 1:
+        if not sweep.axes:
             _run_one(remote, documents[0], options.out, given.path.stem, lines)
             return True
         return _run_all(remote, documents, sweep, options, given.path.stem)
