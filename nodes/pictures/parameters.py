@@ -29,7 +29,8 @@ _SEPARATE = {
 """Fields that ADetailer minds only where another one says so."""
 
 _DETECTOR_FIELDS: dict[str, tuple[str, Json]] = {
-    "ADetailer mask only top k largest": ("limit", 0),
+    "ADetailer method to decide top k masks": ("keep", "area"),
+    "ADetailer mask only top k": ("limit", 0),
     "ADetailer mask min ratio": ("min_ratio", 0.0),
     "ADetailer mask max ratio": ("max_ratio", 1.0),
 }
@@ -40,7 +41,8 @@ _MASK_FIELDS: dict[str, tuple[str, Json]] = {
 }
 """Fields with their ports, and the value that ADetailer leaves untold."""
 
-_MERGES: dict[Json, Json] = {"merge": "Merge", "invert": "Merge and Invert"}
+_WORDS: dict[Json, Json] = {"confidence": "Confidence", "merge": "Merge", "invert": "Merge and Invert"}
+"""What ADetailer calls a choice."""
 
 _DETAILER_FIELDS = {
     "ADetailer dilate erode": "dilate",
@@ -265,4 +267,4 @@ def _unusual(ancestry: Ancestry, node: Ancestor, fields: Mapping[str, tuple[str,
     for label, (port, usual) in fields.items():
         value = ancestry.value(node, port)
         if value is not None and value != usual:
-            yield label, _MERGES.get(value, value) if isinstance(value, str) else value
+            yield label, _WORDS.get(value, value) if isinstance(value, str) else value

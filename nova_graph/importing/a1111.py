@@ -18,6 +18,9 @@ PLAIN_UPSCALERS: Final = ("None", "Lanczos", "Nearest")
 
 NEGATIVE: Final = "Negative prompt:"
 _MERGES: Final = {"Merge": "merge", "Merge and Invert": "invert"}
+_KEEPS: Final = {"Area": "area", "Confidence": "confidence"}
+_LIMITS: Final = ("ADetailer mask only top k", "ADetailer mask only top k largest")
+"""What newer and older versions of ADetailer call it."""
 
 LONGEST_NUMBER: Final = 20
 """Digits; those of the largest seed."""
@@ -248,7 +251,8 @@ class _Translator:
             "confidence": said.number("ADetailer confidence"),
             "min_ratio": said.number("ADetailer mask min ratio"),
             "max_ratio": said.number("ADetailer mask max ratio"),
-            "limit": said.whole("ADetailer mask only top k largest"),
+            "limit": next((limit for name in _LIMITS if (limit := said.whole(name)) is not None), None),
+            "keep": _KEEPS.get(said.fields.get("ADetailer method to decide top k masks", "")),
         }
         detect = draft.add("detect", "DetectFaces", found)
         ports: Tree = {

@@ -161,19 +161,19 @@ def test_what_adetailer_leaves_untold_is_told_where_it_is_unusual() -> None:
     provenance = default_provenance()
     nodes = cast("dict[str, dict[str, dict[str, Json]]]", provenance.graph["nodes"])
     usual: list[dict[str, Json]] = [
-        {"limit": 0, "min_ratio": 0.0, "max_ratio": 1.0},
+        {"limit": 0, "keep": "area", "min_ratio": 0.0, "max_ratio": 1.0},
         {"x_offset": 0, "y_offset": 0, "merge": "none"},
     ]
     nodes["face/detect"]["inputs"] |= usual[0]
     nodes["face/detail"]["inputs"] |= usual[1]
     assert describe(provenance) == describe(default_provenance())
-    nodes["face/detect"]["inputs"] |= {"limit": 2, "min_ratio": 0.25, "max_ratio": 0.5}
+    nodes["face/detect"]["inputs"] |= {"limit": 2, "keep": "confidence", "min_ratio": 0.25, "max_ratio": 0.5}
     nodes["face/detail"]["inputs"] |= {"x_offset": 3, "y_offset": -4, "merge": "invert"}
     fields = parse(describe(provenance)).fields
-    assert {
-        name: text for name, text in fields.items() if "mask m" in name or "mask o" in name or "offset" in name
-    } == {
-        "ADetailer mask only top k largest": "2",
+    marks = ("mask m", "mask o", "offset", "top k")
+    assert {name: text for name, text in fields.items() if any(mark in name for mark in marks)} == {
+        "ADetailer mask only top k": "2",
+        "ADetailer method to decide top k masks": "Confidence",
         "ADetailer mask min ratio": "0.25",
         "ADetailer mask max ratio": "0.5",
         "ADetailer x offset": "3",

@@ -90,6 +90,13 @@ def test_how_faces_were_masked_is_in_the_graph(tmp_path: Path) -> None:
     assert drawn["merge"] == "invert"
 
 
+def test_which_faces_are_kept_is_in_the_graph_as_newer_adetailers_write_it(tmp_path: Path) -> None:
+    said = "ADetailer method to decide top k masks: Confidence, ADetailer mask only top k: 3"
+    text = TEXT.replace("ADetailer inpaint padding: 48", said)
+    found = nodes_of(import_graph(picture(tmp_path / "it.png", parameters=text)), tmp_path)["detect"]
+    assert (found["limit"], found["keep"]) == (3, "confidence")
+
+
 def test_all_that_the_text_says_is_in_the_graph(tmp_path: Path) -> None:
     found = import_graph(picture(tmp_path / "it.png", parameters=TEXT))
     nodes, inputs = nodes_of(found, tmp_path), found.tree["inputs"]
