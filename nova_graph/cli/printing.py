@@ -17,6 +17,11 @@ def harmless(text: str) -> str:
     return _STEERING.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
 
 
+def say(text: str) -> None:
+    """Write a line for people on standard error, whoever wrote the text."""
+    sys.stderr.write(f"{harmless(text)}\n")
+
+
 class Printer:
     """Writes text and flushes it, so that a reader of a pipe sees it at once; silent after a failure."""
 

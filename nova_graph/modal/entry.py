@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.errors import NovaError
 from engine.values import Json
 from nova_graph.cli.plain import PlainLines
+from nova_graph.cli.printing import say
 from nova_graph.cli.saving import check_folder, save_as
 from nova_graph.modal.client import modal_errors
 from nova_graph.modal.costs import cost_line
@@ -33,17 +34,13 @@ def draw_default(remote: Remote, settings: CloudSettings, inputs: Mapping[str, J
     check_folder(out)
     began = datetime.now().astimezone()
     with modal_errors(settings):
-        drawn = draw(remote, settled, PlainLines(sys.stderr.write).show, _say)
+        drawn = draw(remote, settled, PlainLines(sys.stderr.write).show, say)
     name = f"output_{datetime.now().astimezone():%Y%m%d_%H%M%S}"
     paths = tuple(saved.path for saved in save_as(drawn.files, out, name))
     for path in paths:
         sys.stdout.write(f"{path}\n")
     seconds = (datetime.now().astimezone() - began).total_seconds()
-    _say(f"{seconds:.1f} s in all; {cost_line(drawn)}")
+    say(f"{seconds:.1f} s in all; {cost_line(drawn)}")
     if drawn.error is not None:
         raise drawn.error
     return paths
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")

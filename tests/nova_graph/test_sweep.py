@@ -14,6 +14,7 @@ from nodes.pictures.encode import encode_picture
 from nova_graph.cli.contact_sheet import GAP, LEAST_EDGE, PAPER, contact_sheet
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.sweeping import MOST, Axis, Sweep, read_sweep
+from tests.nodes.assets.shop import weights
 from tests.nova_graph.command import PAINTING, Command
 
 INPUTS: dict[str, Words] = {
@@ -78,15 +79,32 @@ def test_a_run_that_fails_spoils_no_other(command: Command) -> None:
     assert "3 runs, 1 failed" in done.stderr
 
 
+def test_a_failure_in_a_sweep_does_not_steer_the_terminal(command: Command) -> None:
+    text = r'{type: Break, inputs: {left: $inputs.left, text: "\e]0;title\a"}}'
+    graph = f"nova: 1\ninputs: {{left: {{type: integer}}}}\nnodes: {{n: {text}}}\noutputs: {{n: $n.value}}\n"
+    told = command.call("run", command.write(graph), "--sweep", "left=1,2", code=1).stderr
+    assert told.count("ValueError: <U+001B>]0;title<U+0007>") == 2
+    assert "\x1b" not in told
+
+
+def test_where_weights_come_from_is_told_once_in_a_sweep(command: Command) -> None:
+    text = "nova: 1\ninputs: {weights: {type: string, default: auto}, left: {type: integer}}\nnodes:\n"
+    text += "  n: {type: Named, inputs: {weights: $inputs.weights}}\n  m: {type: Plus, inputs: {left: $inputs.left}}\n"
+    graph = command.write(text + "outputs: {n: $n.value, m: $m.value}\n")
+    told = command.call("run", graph, "--sweep", "left=1,2").stderr.splitlines()
+    assert sum(line.startswith("checkpoint: embedded nova-nano, ") for line in told) == 1
+    (command.folder / "mine.safetensors").write_bytes(weights())
+    told = command.call("run", graph, "--sweep", "weights=auto,mine.safetensors", "--left", "1").stderr.splitlines()
+    assert [line.split()[1] for line in told if line.startswith("checkpoint: ")] == ["embedded", "path"]
+
+
 def test_ctrl_c_ends_the_sweep_and_says_what_is_left(command: Command) -> None:
     text = "nova: 1\ninputs: {n: {type: integer}}\nnodes: {w: {type: Wait, inputs: {steps: $inputs.n}}}\n"
     graph = command.write(f"{text}outputs: {{n: $w.value}}\n")
     process = command.begin("run", graph, "--sweep", "n=1,20000,20001")
     assert process.stderr is not None
-    while "2 of 3" not in process.stderr.readline():
-        pass
-    while "started" not in process.stderr.readline():
-        pass
+    for sign in ("2 of 3", "started"):
+        assert any(sign in line for line in process.stderr)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130

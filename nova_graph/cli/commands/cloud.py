@@ -16,6 +16,7 @@ from nova_graph.cli.commands.run import close_display, display, print_outputs
 from nova_graph.cli.commands.sweep import save_sheet
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.opening import Given, declared_inputs, given_inputs, open_graph, open_runtime
+from nova_graph.cli.printing import say
 from nova_graph.cli.saving import Saved, check_out, save_outputs
 from nova_graph.cli.summary import Summary
 from nova_graph.cli.sweeping import Sweep, bind_runs, read_sweep
@@ -98,13 +99,13 @@ def _run_one(remote: "Remote", tree: dict[str, Json], out: Path, stem: str, line
                 summary.take(event)
                 show(event)
 
-            drawn = draw(remote, tree, hear, _say, previews=lines is not None and lines.previews)
+            drawn = draw(remote, tree, hear, say, previews=lines is not None and lines.previews)
         saved = save_outputs(drawn.groups, out, stem, datetime.now().astimezone())
     finally:
         close_display(summary, saved, lines)
     if lines is None and drawn.error is None:
         print_outputs({**drawn.groups, **drawn.outputs}, saved)
-    _say(cost_line(drawn))
+    say(cost_line(drawn))
     if drawn.error is not None:
         raise drawn.error
 
@@ -116,7 +117,7 @@ def _run_all(remote: "Remote", trees: list[dict[str, Json]], sweep: Sweep, optio
     runs: list[Drawn] = []
     pictures: list[Path | None] = []
     try:
-        with closing(draw_all(remote, trees, _say)) as results:
+        with closing(draw_all(remote, trees, say)) as results:
             for number, drawn in enumerate(results, start=1):
                 runs.append(replace(drawn, groups={}))
                 saved = save_outputs(drawn.groups, options.out, stem, datetime.now().astimezone())
@@ -125,16 +126,12 @@ def _run_all(remote: "Remote", trees: list[dict[str, Json]], sweep: Sweep, optio
                     sys.stdout.write(f"{picture.path}\n")
                 sys.stdout.flush()
                 told = f": {cost_line(drawn)}" if drawn.error is None else f" failed: {drawn.error}"
-                _say(f"{number} of {len(trees)}{told}")
+                say(f"{number} of {len(trees)}{told}")
     finally:
         if runs:
-            _say(total_line(runs))
+            say(total_line(runs))
             if len(runs) < len(trees):
-                _say(f"{len(trees) - len(runs)} runs were not over: what they took is not in it")
+                say(f"{len(trees) - len(runs)} runs were not over: what they took is not in it")
     if options.grid:
         save_sheet(sweep, pictures, options.out, stem)
     return all(drawn.error is None for drawn in runs)
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")

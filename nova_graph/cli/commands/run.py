@@ -12,6 +12,7 @@ from engine.events import AnyEvent
 from engine.services import Cancel
 from nova_graph.cli.interrupt import stopping
 from nova_graph.cli.opening import Given, given_inputs, open_graph, open_runtime
+from nova_graph.cli.printing import say
 from nova_graph.cli.saving import Saved, check_out, save_outputs
 from nova_graph.cli.summary import Summary
 
@@ -47,7 +48,8 @@ def draw_and_save(plan: "Plan", out: Path, stem: str, lines: "Lines | None") -> 
     check_out([plan.engine_plan.bound], out)
     try:
         with display(lines) as show:
-            _print_weights(plan)
+            for text in weights_of(plan):
+                say(text)
             if lines is None:
                 _print_seeds(plan)
             result = follow(plan, summary, show, previews=lines is not None and lines.previews)
@@ -99,14 +101,13 @@ def display(lines: "Lines | None") -> Iterator[Show]:
         yield PlainLines(sys.stderr.write).show
 
 
-def _print_weights(plan: "Plan") -> None:
-    """Say on standard error where the weights that a run uses come from."""
+def weights_of(plan: "Plan") -> tuple[str, ...]:
+    """Return lines that tell where the weights that a run uses come from."""
     engine = plan.engine_plan
     found = (each for each in engine.found.values() if each.path is not None)
     told = dict.fromkeys(f"{each.asset.kind}: {each.how or each.path}" for each in found)
     told |= dict.fromkeys(f"{each.fetchable.asset.kind}: {each.fetchable.how}" for each in engine.pending)
-    for text in told:
-        sys.stderr.write(f"{text}\n")
+    return tuple(told)
 
 
 def _print_seeds(plan: "Plan") -> None:

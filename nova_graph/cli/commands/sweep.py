@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import Cancelled, NovaError
-from nova_graph.cli.commands.run import RunOptions, display, follow
+from nova_graph.cli.commands.run import RunOptions, display, follow, weights_of
 from nova_graph.cli.exits import OutputLost
 from nova_graph.cli.opening import Given, declared_inputs, given_inputs, open_graph, open_runtime
+from nova_graph.cli.printing import say
 from nova_graph.cli.saving import check_out, save_files, save_outputs
 from nova_graph.cli.summary import Summary
 from nova_graph.cli.sweeping import Sweep, bind_runs, read_sweep
 
 if TYPE_CHECKING:
     from engine.bound import Bound
-    from nova_graph.api import Graph
+    from nova_graph.api import Graph, Plan
 
 
 def run_sweep(given: Given, options: RunOptions, sweeps: Sequence[str], *, grid: bool) -> bool:
@@ -31,21 +32,22 @@ def run_sweep(given: Given, options: RunOptions, sweeps: Sequence[str], *, grid:
         bounds = bind_runs(graph, given_inputs(graph, given), sweep)
         check_out(bounds, options.out)
         pictures: list[Path | None] = []
+        told: set[str] = set()
         failed = 0
         for number, (bound, labels) in enumerate(zip(bounds, sweep.labels, strict=True), start=1):
-            _say(f"{number} of {len(bounds)}: {', '.join(labels)}")
+            say(f"{number} of {len(bounds)}: {', '.join(labels)}")
             try:
-                pictures.append(_run_one(graph, bound, options, given.path.stem))
+                pictures.append(_run_one(_planned(graph, bound, told), options, given.path.stem))
             except (Cancelled, OutputLost):
-                _say(f"{len(bounds) - number + 1} of {len(bounds)} runs were not done; what was is in the cache")
+                say(f"{len(bounds) - number + 1} of {len(bounds)} runs were not done; what was is in the cache")
                 raise
             except NovaError as error:
                 pictures.append(None)
                 failed += 1
-                _say(f"{number} of {len(bounds)} failed: {error}")
+                say(f"{number} of {len(bounds)} failed: {error}")
     if grid:
         save_sheet(sweep, pictures, options.out, given.path.stem)
-    _say(f"{len(bounds)} runs, {failed} failed")
+    say(f"{len(bounds)} runs, {failed} failed")
     return not failed
 
 
@@ -63,23 +65,29 @@ def save_sheet(sweep: Sweep, pictures: Sequence[Path | None], out: Path, stem: s
         sys.stdout.write(f"{saved.path}\n")
 
 
-def _run_one(graph: "Graph", bound: "Bound", options: RunOptions, stem: str) -> Path | None:
+def _planned(graph: "Graph", bound: "Bound", told: set[str]) -> "Plan":
+    """Plan a run, and say where weights come from that were not `told` of before."""
+    plan = graph.plan_bound(bound)
+    for text in weights_of(plan):
+        if text not in told:
+            told.add(text)
+            say(text)
+    return plan
+
+
+def _run_one(plan: "Plan", options: RunOptions, stem: str) -> Path | None:
     """Run once, save the pictures, print where they are, and return the first."""
     from nova_graph.cli.tables import summary_line
 
     summary = Summary()
     try:
         with display(None) as show:
-            result = follow(graph.plan_bound(bound), summary, show)
+            result = follow(plan, summary, show)
     finally:
         if summary.done is not None:
-            _say(summary_line(summary))
+            say(summary_line(summary))
     saved = save_outputs(result.files_by_output, options.out, stem, datetime.now().astimezone())
     for picture in saved:
         sys.stdout.write(f"{picture.path}\n")
     sys.stdout.flush()
     return saved[0].path if saved else None
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")

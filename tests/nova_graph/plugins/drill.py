@@ -41,12 +41,15 @@ class Wait(Node[Number]):
 
 
 class Break(Node[Number]):
-    """Fail, by a fault or for want of weights."""
+    """Fail, by a fault, for want of weights, or with a text."""
 
     left: int
     refuse: bool = False
+    text: str = ""
 
     def run(self, ctx: Context) -> Number:
+        if self.text:
+            raise ValueError(self.text)
         if self.refuse:
             raise AssetRefused("the weights are no weights", hint="Get others.")
         return Number(value=self.left // 0)
