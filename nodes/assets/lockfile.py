@@ -157,7 +157,8 @@ def _read_entry(fields: object) -> Entry | str:
 
 def _line(text: str, name: str) -> int:
     """Find the line where a name first stands as a key or in the head of a table."""
-    key = re.compile(rf"""^(?!\s*\#)(.*[\s\[."'])?{re.escape(name)}["']?\s*[\].=]""")
+    written = "|".join(re.escape(each) for each in (name, _quote(name)[1:-1]))
+    key = re.compile(rf"""^(?!\s*\#)(.*[\s\[."'])?({written})["']?\s*[\].=]""")
     for number, line in enumerate(text.split("\n"), start=1):
         if key.match(line):
             return number

@@ -98,6 +98,10 @@ REST = f'kind = "lora"\nfile = "x"\nsha256 = "{"a" * 64}"\nsize = 1\n'
         ),
         (HEAD + REST.replace("a" * 64, "A" * 64), ":2: a: sha256 must be 64 digits"),
         (HEAD + REST.replace("size = 1", "size = -1"), ":2: a: size must be a number of bytes"),
+        (
+            HEAD.replace("[models.a]", r'[models."an \"a\" é"]') + REST.replace("size = 1", "size = -1"),
+            ':2: an "a" é: size must be a number of bytes',
+        ),
         (HEAD + REST + 'url = "s3://x/y"\n', ":2: a: url is not an address"),
         (HEAD + REST + 'url = "https://x/y?token=1"\n', ":2: a: url has a key or a password in it"),
         (HEAD + REST + 'url = "https://me:pw@x/y"\n', ":2: a: url has a key or a password in it"),
