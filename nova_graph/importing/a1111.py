@@ -269,9 +269,21 @@ class _Translator:
             "x_offset": said.signed("ADetailer x offset"),
             "y_offset": said.signed("ADetailer y offset"),
             "merge": _MERGES.get(said.fields.get("ADetailer mask merge invert", "")),
-            **{port: self._asked(port) for port in ("cfg", "sampler", "schedule", "seed")},
+            "only_masked": False if said.fields.get("ADetailer inpaint only masked") == "False" else None,
+            "cfg": said.number("ADetailer CFG scale") or self._asked("cfg"),
+            "seed": self._asked("seed"),
+            **self._face_course(),
         }
         return f"${draft.add('detail', 'FaceDetailer', ports)}.image"
+
+    def _face_course(self) -> Tree:
+        """Return the sampler and schedule of faces: their own, or those of the picture."""
+        fields = self._said.fields
+        schedule = fields.get("ADetailer scheduler") or fields.get("Schedule type", "")
+        own = sampler_of(fields.get("ADetailer sampler", ""), schedule)
+        if own is None:
+            return {port: self._asked(port) for port in ("sampler", "schedule")}
+        return {"sampler": own[0], "schedule": own[1]}
 
     def _asked(self, name: str) -> Json:
         return f"$inputs.{name}" if name in self._draft.inputs else None

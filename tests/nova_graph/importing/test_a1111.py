@@ -90,6 +90,25 @@ def test_how_faces_were_masked_is_in_the_graph(tmp_path: Path) -> None:
     assert drawn["merge"] == "invert"
 
 
+@pytest.mark.parametrize(
+    ("said", "sampler", "schedule"),
+    [
+        ("ADetailer sampler: Euler a", "euler_ancestral", "karras"),
+        ("ADetailer sampler: Euler a, ADetailer scheduler: Exponential", "euler_ancestral", "exponential"),
+        ("ADetailer sampler: DPM++ 2M SDE Exponential", "dpmpp_2m_sde", "exponential"),
+        ("ADetailer sampler: Use same sampler", "$inputs.sampler", "$inputs.schedule"),
+    ],
+)
+def test_how_faces_were_drawn_by_themselves_is_in_the_graph(
+    tmp_path: Path, said: str, sampler: str, schedule: str
+) -> None:
+    own = "ADetailer use separate CFG scale: True, ADetailer CFG scale: 4.5, ADetailer inpaint only masked: False"
+    text = TEXT.replace("ADetailer inpaint padding: 48", f"{own}, {said}")
+    drawn = nodes_of(import_graph(picture(tmp_path / "it.png", parameters=text)), tmp_path)["detail"]
+    assert (drawn["cfg"], drawn["only_masked"]) == (4.5, False)
+    assert (drawn["sampler"], drawn["schedule"]) == (sampler, schedule)
+
+
 def test_which_faces_are_kept_is_in_the_graph_as_newer_adetailers_write_it(tmp_path: Path) -> None:
     said = "ADetailer method to decide top k masks: Confidence, ADetailer mask only top k: 3"
     text = TEXT.replace("ADetailer inpaint padding: 48", said)
