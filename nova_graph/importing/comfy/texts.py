@@ -16,6 +16,9 @@ APPLIES: Final = {
 }
 """Nodes that apply a ControlNet, and which text each of their outputs stands for."""
 
+MOST_NETS: Final = 100
+"""ControlNets of one text; each sampler has nodes of its own for them."""
+
 
 class Texts:
     """Translates pairs of texts, and finds the ControlNets that are applied to them."""
@@ -51,14 +54,14 @@ class Texts:
     def _behind_nets(self, link: Link) -> tuple[Link, tuple[ComfyNode, ...]]:
         """Return the text that ControlNets are applied to, and these, the first one first."""
         nets: list[ComfyNode] = []
-        for _ in self._read.workflow:
+        for _ in range(MOST_NETS + 1):
             link = self._read.end(link)
             node = self._read.workflow[link.node]
             if node.type not in APPLIES:
                 return link, tuple(reversed(nets))
             nets.append(node)
             link = self._read.link(node, APPLIES[node.type][link.slot > 0])
-        raise UsageError("the workflow goes in a circle")
+        raise UsageError(f"a text has more than {MOST_NETS} ControlNets, or they go in a circle")
 
     def encoded(self, node: ComfyNode, instead: str = "") -> Encoded:
         """Return both texts of a node, encoded; `instead` takes the place of the prompt where it is not empty."""

@@ -552,6 +552,18 @@ def test_a_chain_of_bypassed_nodes_is_passed_over(tmp_path: Path) -> None:
     assert imported(tmp_path, tree).tree == imported(tmp_path, page()).tree
 
 
+@pytest.mark.parametrize(("many", "last"), [(101, "6"), (2, "c0")])
+def test_a_text_has_so_many_control_nets_at_most(tmp_path: Path, many: int, last: str) -> None:
+    workflow = with_nets(plain())
+    for place in range(many):
+        behind = f"c{place + 1}" if place + 1 < many else last
+        workflow[f"c{place}"] = node(
+            "ControlNetApply", conditioning=[behind, 0], control_net=["70", 0], image=["71", 0]
+        )
+    workflow["3"]["inputs"] |= {"positive": ["c0", 0], "negative": ["7", 0]}
+    assert "more than 100 ControlNets, or they go in a circle" in refusal(tmp_path, workflow)
+
+
 def test_a_graph_gets_no_more_nodes_than_it_may_have(tmp_path: Path) -> None:
     rows = {f"lora_{place}": {"on": True, "lora": f"x{place}", "strength": 1} for place in range(20_001)}
     workflow = plain() | {"30": node("Power Lora Loader (rgthree)", **rows, model=["4", 0], clip=["4", 1])}
