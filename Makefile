@@ -50,8 +50,10 @@ clean:  ## Remove the environment and what tools left behind
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nova-graph needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo 'Setting up $(VENV): downloads packages, which takes a few minutes the first time.'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo 'Set up. The command is $(BIN)/nova-graph; after ". $(BIN)/activate" it is nova-graph.'
 	@touch $@
 
 $(NANO_READY): $(READY)
