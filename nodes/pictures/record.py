@@ -80,10 +80,13 @@ def read_metadata(data: bytes, what: str = "the picture") -> PictureRecord:
     """
     texts = read_texts(data, what)
     if RECORD not in texts:
-        raise AssetRefused(
-            f"{what} holds no nova_graph record",
-            hint="It was made by another program, saved again by one, or written with `metadata: none`.",
+        foreign = PARAMETERS in texts or any(name in texts for name in COMFY)
+        hint = (
+            "Another program made it: `nova-graph import` makes a graph of it."
+            if foreign
+            else "It was made by another program, saved again by one, or written with `metadata: none`."
         )
+        raise AssetRefused(f"{what} holds no nova_graph record", hint=hint)
     if len(texts[RECORD]) > MAX_RECORD:
         raise AssetRefused(f"the nova_graph record of {what} is longer than {MAX_RECORD:,} characters")
     try:

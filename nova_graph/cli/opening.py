@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import SettingError
+from engine.errors import GraphErrors, SettingError
+from engine.openers import SUFFIXES
+from engine.problems import FEW
 from engine.values import Json
 from engine.words import Words
 from nova_graph.cli.exits import UsageError
@@ -83,11 +85,19 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except GraphErrors:
+        from nova_graph.cli.mistaken import refuse_mistaken
+
+        refuse_mistaken(path)
+        raise
 
 
 def _refuse_all_but_files(path: Path) -> None:
     if path.is_dir():
-        raise UsageError(f"{path} is a folder", hint="Name a graph file in it.")
+        graphs = [str(path / name) for name in sorted(_graphs_in(path))[:FEW]]
+        raise UsageError(
+            f"{path} is a folder", hint=f"Name a graph file in it{': ' if graphs else ''}{', '.join(graphs)}."
+        )
     if not path.exists():
         raise UsageError(f"there is no graph file {path}{_nearest(path)}")
     if not path.is_file():
@@ -121,9 +131,16 @@ def tell(text: str) -> None:
 
 
 def _nearest(path: Path) -> str:
-    folder = path.parent
+    """Guess which file was meant: one beside it, or, of a bare name, one in the folder `graphs`."""
+    folders = (path.parent, Path("graphs")) if path.name == str(path) else (path.parent,)
+    for folder in folders:
+        graphs = {Path(name).stem: name for name in _graphs_in(folder)}
+        close = difflib.get_close_matches(path.stem, graphs, n=1, cutoff=0.5)
+        if close:
+            return f"; did you mean {folder / graphs[close[0]]}?"
+    return ""
+
+
+def _graphs_in(folder: Path) -> Sequence[str]:
     names = [entry.name for entry in os.scandir(folder)] if folder.is_dir() else []
-    graphs: Sequence[str] = [name for name in names if name.endswith((".yaml", ".yml", ".json"))]
-    wanted = path.name if path.suffix else f"{path.name}.yaml"
-    close = difflib.get_close_matches(wanted, graphs, n=1, cutoff=0.5)
-    return f"; did you mean {folder / close[0]}?" if close else ""
+    return [name for name in names if name.endswith(SUFFIXES)]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from engine.errors import AssetRefused
 from engine.values import Json
 from nodes.pictures.encode import PARAMETERS, RECORD
-from nodes.pictures.formats import MAX_BYTES
+from nodes.pictures.formats import MAX_BYTES, sniff_format
 from nodes.pictures.record import COMFY, read_metadata, read_texts
 from nova_graph.cli.exits import UsageError
 from nova_graph.importing import a1111, comfy
@@ -38,6 +39,8 @@ def import_graph(path: Path, models: Path | None = None) -> Imported:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     if data.lstrip()[:1] == b"{":
         return _imported(_workflow(data.decode("utf-8", "replace"), path.name, models))
+    if sniff_format(data) is None:
+        raise AssetRefused(f"{path.name} is neither a ComfyUI workflow (JSON) nor a PNG, JPEG or WebP picture")
     texts = read_texts(data, path.name)
     if RECORD in texts:
         return _own(data, path.name)

@@ -245,7 +245,9 @@ def test_check_is_content_with_a_good_graph(command: Command) -> None:
         (["nodes", "Plu"], 2, "there is no node type Plu; did you mean Plus?"),
         (["rerun", "graph.yaml"], 3, "graph.yaml is not a PNG, JPEG or WebP picture"),
         (["rerun", "nowhere.png"], 2, "nowhere.png cannot be read"),
-        (["check", "."], 2, ". is a folder\n  Name a graph file in it."),
+        (["check", "."], 2, ". is a folder\n  Name a graph file in it: graph.yaml."),
+        (["check", "cache"], 2, "cache is a folder\n  Name a graph file in it.\n"),
+        (["check", "other"], 2, "there is no graph file other; did you mean graphs/other.yaml?"),
         (["run", "graph.yaml", "--previews"], 2, "--previews are pictures in the events of --json"),
         (["plan", "graph.yaml", "--device", "xyz"], 2, "--device is 'xyz'"),
         (["frobnicate"], 2, "No such command"),
@@ -253,6 +255,9 @@ def test_check_is_content_with_a_good_graph(command: Command) -> None:
 )
 def test_mistakes_are_one_message_and_an_exit_code(command: Command, words: list[str], code: int, message: str) -> None:
     command.write(PAINTING)
+    (command.folder / "cache").mkdir()
+    (command.folder / "graphs").mkdir()
+    command.write(PAINTING, "graphs/other.yaml")
     done = command.call(*words, code=code)
     assert message in done.stderr
     assert done.stdout == ""

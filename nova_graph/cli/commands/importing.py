@@ -19,8 +19,12 @@ def import_file(source: Path, target: Path | None, models: Path | None, *, force
     """
     if target is not None and target.exists() and not force:
         raise UsageError(f"{target} is there already", hint="Name another file, or say --force.")
+    if source.is_dir():
+        raise UsageError(f"{source} is a folder", hint="Name a workflow or a picture in it.")
     if not source.is_file():
         raise UsageError(f"there is no file {source}")
+    if models is not None and not models.is_dir():
+        raise UsageError(f"--models {models} is no folder", hint="Name the folder `models` of ComfyUI or A1111.")
     imported = import_graph(source, models)
     text = graph_text(imported.tree)
     for note in imported.notes:

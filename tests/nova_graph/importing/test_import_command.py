@@ -6,6 +6,8 @@ from pathlib import Path
 from subprocess import run
 
 import pytest
+from PIL import Image as Pillow
+from PIL.PngImagePlugin import PngInfo
 
 from tests.nova_graph.command import Command
 from tests.nova_graph.importing.workflows import node, page, plain
@@ -50,8 +52,25 @@ def test_what_cannot_be_imported_is_told(command: Command) -> None:
     command.write(json.dumps({**plain(), "8": node("Mystery")}), "workflow.json")
     assert "Mystery (node 8)" in command.call("import", "workflow.json", code=2).stderr
     command.write("no picture", "x.png")
-    assert "x.png" in command.call("import", "x.png", code=3).stderr
+    assert "x.png is neither a ComfyUI workflow (JSON) nor a PNG" in command.call("import", "x.png", code=3).stderr
+    assert ". is a folder" in command.call("import", ".", code=2).stderr
+    assert "--models y is no folder" in command.call("import", "workflow.json", "--models", "y", code=2).stderr
     assert "there is no file y.png" in command.call("import", "y.png", code=2).stderr
+
+
+def test_what_is_no_graph_but_could_be_imported_is_told_apart(command: Command) -> None:
+    command.write(json.dumps(plain()), "workflow.json")
+    told = command.call("run", "workflow.json", code=2).stderr
+    assert told == (
+        "workflow.json is a ComfyUI workflow, no graph file\n"
+        "  `nova-graph import workflow.json my-graph.yaml` makes one of it.\n"
+    )
+    picture = Pillow.new("RGB", (8, 8))
+    notes = PngInfo()
+    notes.add_text("parameters", "1girl\nSteps: 20, Seed: 1")
+    picture.save(command.folder / "old.png", pnginfo=notes)
+    assert "old.png is a picture, no graph file" in command.call("check", "old.png", code=2).stderr
+    assert "`nova-graph import` makes a graph of it" in command.call("rerun", "old.png", code=3).stderr
 
 
 def test_it_loads_no_torch(command: Command) -> None:
