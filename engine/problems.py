@@ -1,8 +1,8 @@
 """Gathering what is wrong in a graph, with suggestions, and without ever growing out of hand."""
 
 import json
-from collections.abc import Collection
-from difflib import get_close_matches
+from collections.abc import Collection, Iterable
+from difflib import SequenceMatcher, get_close_matches
 from typing import Protocol
 
 from engine.errors import GraphErrors, Problem, Span
@@ -18,6 +18,12 @@ NAME = 64
 
 COMPARED = 1000
 """Known names that a misspelt one is compared with."""
+
+STEM = 3
+"""So many letters say which longer name was begun."""
+
+TYPED = 0.8
+"""Names this much alike differ by a slip of the finger."""
 
 FEW = 8
 """So many known names are listed when none is near."""
@@ -93,9 +99,7 @@ class Problems:
         if self._guesses <= 0 or len(name) > NAME:
             return ""
         self._guesses -= 1
-        candidates = [candidate for candidate in known if len(candidate) <= NAME][:COMPARED]
-        same = [candidate for candidate in candidates if candidate.lower() == name.lower()]
-        return next(iter(same or get_close_matches(name, candidates, n=1)), "")
+        return nearest_name(name, known)
 
     def found(self) -> tuple[Problem, ...]:
         """Return what was found."""
@@ -109,6 +113,26 @@ class Problems:
         if self._more:
             listed.append(Problem(f"and {self._more} more; mend these first"))
         raise GraphErrors(listed)
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """Return the known name that was probably meant, or nothing.
+
+    It is the same but for its case, goes on where `name` ends (`euler_a`), differs in a letter or two, is what `name`
+    goes on from (`cfg_scale`), or is the most alike.
+    """
+    if len(name) > NAME:
+        return ""
+    candidates = [candidate for candidate in known if len(candidate) <= NAME][:COMPARED]
+    wanted = name.lower()
+    same = [candidate for candidate in candidates if candidate.lower() == wanted]
+    longer = [candidate for candidate in candidates if len(name) >= STEM and candidate.lower().startswith(wanted)]
+    stems = [
+        candidate for candidate in candidates if wanted.startswith((f"{candidate.lower()}-", f"{candidate.lower()}_"))
+    ]
+    alike = get_close_matches(name, candidates, n=1)
+    typed = [candidate for candidate in alike if SequenceMatcher(None, name, candidate).ratio() >= TYPED]
+    return next(iter((*same, *longer, *typed, *sorted(stems, key=len, reverse=True), *alike)), "")
 
 
 def shown(value: object) -> str:

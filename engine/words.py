@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from engine.problems import listed, shown
+from engine.problems import listed, nearest_name, shown
 from engine.values import Json
 
 Words = dict[str, Json]
@@ -68,7 +68,9 @@ def settle(words: Mapping[str, Json], value: Json) -> Json:
         _check_size(words, len(value), "Length", "characters")
     choices = words.get("enum")
     if isinstance(choices, list) and kind != "null" and not any(same(value, choice) for choice in choices):
-        raise Refused(f"must be {listed([shown(choice) for choice in choices[:20]])}, got {shown(value)}")
+        meant = nearest_name(value, [str(choice) for choice in choices]) if isinstance(value, str) else ""
+        guess = f"; did you mean {shown(meant)}?" if meant else ""
+        raise Refused(f"must be {listed([shown(choice) for choice in choices[:20]])}, got {shown(value)}{guess}")
     return value
 
 

@@ -9,6 +9,7 @@ import typer
 from nova_graph.cli.performing import perform
 
 if TYPE_CHECKING:
+    from nova_graph.cli.flags import Options
     from nova_graph.cli.ndjson import Lines
     from nova_graph.cli.opening import Given
 
@@ -44,8 +45,17 @@ def collect(
 
     if str(path).startswith("-"):
         perform(misplaced, traceback)
-    options = tuple(flag for option in ctx.command.params for flag in option.opts if flag.startswith("--"))
-    return Given(path, tuple(ctx.args), tuple(settings or ()), options)
+    return Given(path, tuple(ctx.args), tuple(settings or ()), _options(ctx))
+
+
+def _options(ctx: typer.Context) -> "Options":
+    """Return the flags of this command, and those that only others have."""
+    from nova_graph.cli.flags import Options
+
+    own = tuple(flag for option in ctx.command.params for flag in option.opts if flag.startswith("--"))
+    commands = getattr(ctx.parent.command, "commands", {}) if ctx.parent is not None else {}
+    pairs = [(flag, name) for name, each in commands.items() for option in each.params for flag in option.opts]
+    return Options(own, tuple((flag, name) for flag, name in pairs if flag not in own))
 
 
 def _print_inputs(given: "Given", is_graph: bool, url: str) -> None:

@@ -1,11 +1,13 @@
 """Command-line flags that a graph declares by its `inputs:`."""
 
-import difflib
 import json
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NoReturn
 
+from engine.problems import listed, nearest_name
 from engine.values import Json
 from engine.words import Refused, Words, settle, types_of
 from nova_graph.cli.exits import UsageError
@@ -14,11 +16,27 @@ _INTEGER = re.compile(r"[-+]?[0-9]{1,100}")
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
 _MAX_LIST = 100_000
 
+_DASHES = "-\u2013\u2014"
+"""What a flag begins with, also where a text editor made one long dash of two."""
+
+_SWITCHED = ("true", "false", "yes", "no", "on", "off", "0", "1")
+
 _QUOTES = " (without the quotes)"
 """What the engine adds for graph files; a command line has no quotes to leave out."""
 
 
-def read_flags(tokens: Sequence[str], inputs: Mapping[str, Words], options: Sequence[str] = ()) -> dict[str, Json]:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The flags that are no inputs: the command's own, and those of other commands with the command's name."""
+
+    own: tuple[str, ...] = ()
+    elsewhere: tuple[tuple[str, str], ...] = ()
+
+
+NO_OPTIONS: Final = Options()
+
+
+def read_flags(tokens: Sequence[str], inputs: Mapping[str, Words], options: Options = NO_OPTIONS) -> dict[str, Json]:
     """Return the graph inputs that the command line gives.
 
     `inputs` are the graph's declarations in JSON Schema words, `options` what else a wrong flag could be meant to be.
@@ -111,21 +129,51 @@ def _list(text: str, words: Words) -> Json:
     return [_converted(part, items) if isinstance(items, dict) else part for part in parts]
 
 
-def _read_one(token: str, rest: deque[str], inputs: Mapping[str, Words], options: Sequence[str]) -> tuple[str, str]:
+def _read_one(token: str, rest: deque[str], inputs: Mapping[str, Words], options: Options) -> tuple[str, str]:
     if not token.startswith("--") or len(token) < len("--x"):
-        raise UsageError(f"{token!r} is not expected here; the graph's inputs are given as --name VALUE")
+        _refuse_stray(token, rest, inputs)
     written, equals, text = token[2:].partition("=")
     name = known_input(written, inputs)
     if name is not None:
         if equals:
             return name, text
-        return name, "true" if is_switch(inputs[name]) else _next(token, rest, inputs)
+        return name, _turn_on(token, rest) if is_switch(inputs[name]) else _next(token, rest, inputs)
     turned_off = _turned_off(written, inputs)
     if turned_off is not None and not equals:
         return turned_off, "false"
-    if rest and not equals and not rest[0].startswith("--"):
+    if not equals:
+        _drop_value(rest)
+    raise UsageError(_unknown(written, inputs, options))
+
+
+def _refuse_stray(token: str, rest: deque[str], inputs: Mapping[str, Words]) -> NoReturn:
+    """Refuse what is no flag; one with a dash too few, or a long one, is taken for the input it names."""
+    written = token.lstrip(_DASHES)
+    meant = known_input(written.partition("=")[0], inputs)
+    if meant is None or written == token:
+        raise UsageError(f"{token!r} is not expected here; the graph's inputs are given as --name VALUE")
+    if "=" not in token:
+        _drop_value(rest)
+    raise UsageError(f"{token!r} is not expected here; did you mean {flag_name(meant)}?")
+
+
+def _drop_value(rest: deque[str]) -> None:
+    if rest and not rest[0].startswith("--"):
         rest.popleft()
-    raise UsageError(f"the graph has no input for --{written}{guess_input(written, inputs, options)}")
+
+
+def _turn_on(flag: str, rest: deque[str]) -> str:
+    if rest and rest[0].lower() in _SWITCHED:
+        value = rest.popleft()
+        raise UsageError(f"{flag} takes no {value!r} behind it; write {flag} or --no-{flag.removeprefix('--')}")
+    return "true"
+
+
+def _unknown(written: str, inputs: Mapping[str, Words], options: Options) -> str:
+    commands = [command for flag, command in options.elsewhere if flag == f"--{written}"]
+    if commands:
+        return f"--{written} is an option of {listed([f'`nova-graph {name}`' for name in commands], 'and')} only"
+    return f"the graph has no input for --{written}{guess_input(written, inputs, options)}"
 
 
 def _next(flag: str, rest: deque[str], inputs: Mapping[str, Words]) -> str:
@@ -153,11 +201,13 @@ def known_input(written: str, inputs: Mapping[str, Words]) -> str | None:
     return next((name for name in (written, written.replace("-", "_")) if name in inputs), None)
 
 
-def guess_input(written: str, inputs: Mapping[str, Words], options: Sequence[str] = ()) -> str:
+def guess_input(written: str, inputs: Mapping[str, Words], options: Options = NO_OPTIONS) -> str:
     """Return the end of a sentence about an input that is not there: what could be meant, or what there is."""
     flags = [flag_name(name) for name in inputs]
-    known = [flag.removeprefix("--") for flag in (*flags, *options)]
-    close = difflib.get_close_matches(written.removeprefix("no-").replace("_", "-")[:64], known, n=1)
-    if close:
-        return f"; did you mean --{close[0]}?"
+    known = [flag.removeprefix("--") for flag in (*flags, *options.own)]
+    meant = nearest_name(written.removeprefix("no-").replace("_", "-"), known)
+    if meant:
+        name = known_input(meant, inputs)
+        is_off = written.startswith("no-") and name is not None and is_switch(inputs[name])
+        return f"; did you mean --{'no-' if is_off else ''}{meant}?"
     return f"; it has {', '.join(flags)}" if flags else "; it has no inputs at all"

@@ -15,7 +15,7 @@ from engine.problems import FEW
 from engine.values import Json
 from engine.words import Words
 from nova_graph.cli.exits import UsageError
-from nova_graph.cli.flags import flag_name, read_flags, read_settings
+from nova_graph.cli.flags import NO_OPTIONS, Options, flag_name, read_flags, read_settings
 from nova_graph.cli.printing import harmless
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Given:
     path: Path
     tokens: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    """The command's own options, one of which may be misspelt among the flags."""
+    options: Options = NO_OPTIONS
+    """What a wrong flag may be meant to be."""
 
 
 def open_runtime(*, device: str = "", on_disk: bool = True, warn: "Warn | None" = None) -> "Runtime":

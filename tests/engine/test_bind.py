@@ -288,7 +288,7 @@ outputs: {a: $a.text, b: $b.text}
     words = input_words(parse(text), REGISTRY)
     assert words["style"]["enum"] == ["plain", "loud"]
     assert words["loud"]["enum"] == ["loud"]
-    assert errors(text, {"style": "lout"}) == ['style must be "plain" or "loud", got "lout"']
+    assert errors(text, {"style": "lout"}) == ['style must be "plain" or "loud", got "lout"; did you mean "loud"?']
     wide = text.replace("[loud]", "[loud, silent]")
     assert errors(wide) == [
         'the input loud allows more than b.style does: enum: must be "plain" or "loud", got "silent"'

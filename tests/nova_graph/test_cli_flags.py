@@ -8,7 +8,7 @@ from engine.values import Json
 from engine.words import Words
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.flag_help import flag_rows
-from nova_graph.cli.flags import read_flags, read_settings
+from nova_graph.cli.flags import Options, read_flags, read_settings
 
 INPUTS: dict[str, Words] = {
     "prompt": {"type": "string", "default": "cat", "description": "What to draw."},
@@ -21,14 +21,16 @@ INPUTS: dict[str, Words] = {
     "sizes": {"type": "array", "items": {"type": "integer"}, "default": []},
     "note": {"type": ["string", "null"]},
     "kind": {"type": "string", "enum": ["a", "b"], "default": "a"},
+    "sampler": {"type": "string", "enum": ["euler", "euler_ancestral", "ddim"], "default": "euler"},
 }
 
 
+SAMPLERS = 'must be "euler", "euler_ancestral" or "ddim"'
 FORGOTTEN = "needs a value, and {1} is a flag; write {0}={1} if you mean that text"
 
 
 def flags(*tokens: str) -> dict[str, Json]:
-    return read_flags(tokens, INPUTS)
+    return read_flags(tokens, INPUTS, Options(elsewhere=(("--sweep", "run"),)))
 
 
 @pytest.mark.parametrize(
@@ -78,12 +80,19 @@ def test_a_flag_is_read_by_the_type_of_its_input(tokens: list[str], name: str, v
         (["--seed", "-1"], "--seed must be at least 0, got -1"),
         (["--sizes", "1,x"], '--sizes item 2 must be an integer, got "x"'),
         (["--sizes", "[1,"], "--sizes must be a list like [a, b] in JSON, or a,b; got [1,"),
+        (["--sampler", "euler_a"], f'--sampler {SAMPLERS}, got "euler_a"; did you mean "euler_ancestral"?'),
         (["--kind", "c"], '--kind must be "a" or "b", got "c"'),
         (["--steps"], "--steps needs a value"),
         (["--step", "3"], "the graph has no input for --step; did you mean --steps?"),
         (["--no-prompt"], "the graph has no input for --no-prompt; did you mean --prompt?"),
         (["--prompt", "--no-face"], f"--prompt {FORGOTTEN.format('--prompt', '--no-face')}"),
         (["--prompt", "--steps=3"], f"--prompt {FORGOTTEN.format('--prompt', '--steps=3')}"),
+        (["--steps-count", "3"], "the graph has no input for --steps-count; did you mean --steps?"),
+        (["--no-faces"], "the graph has no input for --no-faces; did you mean --no-face?"),
+        (["--face", "false"], "--face takes no 'false' behind it; write --face or --no-face"),
+        (["-steps", "3"], "'-steps' is not expected here; did you mean --steps?"),
+        (["\u2014steps=3"], "'\u2014steps=3' is not expected here; did you mean --steps?"),
+        (["--sweep", "steps=1,2"], "--sweep is an option of `nova-graph run` only"),
         (["stray"], "'stray' is not expected here; the graph's inputs are given as --name VALUE"),
         (["--steps", "3", "--steps", "4"], "--steps is given twice"),
     ],
@@ -117,7 +126,7 @@ def test_any_words_give_values_or_a_clear_error(tokens: list[str]) -> None:
     except UsageError as error:
         found = {}
         message = str(error)
-        expected = ("not expected", "no input", "needs a value", "must", "given twice")
+        expected = ("not expected", "no input", "needs a value", "must", "given twice", "behind it")
         if not any(words in message for words in expected):
             raise
     assert set(found) <= set(INPUTS)
