@@ -58,7 +58,8 @@ def read_sweep(sweeps: Sequence[str], inputs: Mapping[str, Words]) -> Sweep:
     axes: list[Axis] = []
     for sweep in sweeps:
         written, equals, text = sweep.partition("=")
-        if not equals:
+        written = written.strip()
+        if not equals or not written:
             raise UsageError(f"--sweep {sweep}: write it as name=a,b,...")
         name = known_input(written, inputs)
         if name is None:
@@ -77,7 +78,13 @@ def read_sweep(sweeps: Sequence[str], inputs: Mapping[str, Words]) -> Sweep:
 
 
 def bind_runs(graph: "GraphFile", inputs: Mapping[str, Json], sweep: Sweep) -> list[Bound]:
-    """Settle every run before the first begins; a seed that is drawn is drawn once for all. Raises GraphErrors."""
+    """Settle every run before the first begins; a seed that is drawn is drawn once for all.
+
+    Raises GraphErrors, and UsageError where an input is swept and given a value too.
+    """
+    for axis in sweep.axes:
+        if axis.name in inputs:
+            raise UsageError(f"{axis.name} is given twice: a value, and with --sweep", hint="Leave one of them out.")
     first, *rest = sweep.inputs
     bound = graph.bind({**inputs, **first})
     seeds = {name: given.value for name, given in bound.inputs.items() if "seed" in types_of(given.schema)}

@@ -16,6 +16,7 @@ from nova_graph.cli.exits import UsageError
 from nova_graph.cli.sweeping import MOST, Axis, Sweep, read_sweep
 from tests.nodes.assets.shop import weights
 from tests.nova_graph.command import PAINTING, Command
+from tests.nova_graph.test_cli_reading import sparse_weights
 
 INPUTS: dict[str, Words] = {
     "cfg": {"type": "number", "minimum": 1},
@@ -30,6 +31,12 @@ nodes:
   sum: {type: Plus, inputs: {left: 1, right: $inputs.right}}
   fault: {type: Break, when: $inputs.right == 2, inputs: {left: 1}, else: {value: $sum.value}}
 outputs: {sum: $fault.value}
+"""
+NAMING = """\
+nova: 1
+inputs: {weights: {type: string}}
+nodes: {n: {type: Named, inputs: {weights: $inputs.weights}}}
+outputs: {sum: $n.value}
 """
 
 
@@ -69,6 +76,26 @@ def test_a_mistake_in_any_run_is_found_before_the_first(command: Command) -> Non
     bound = command.call("run", command.write(BREAKING, "b.yaml"), "--sweep", "right=1,101", code=2)
     assert "at most 100" in bound.stderr
     assert not (command.folder / "outputs").exists()
+
+
+def test_a_file_that_is_not_there_is_found_before_the_first_run(command: Command) -> None:
+    sparse_weights(command.folder / "here.safetensors")
+    graph = command.write(NAMING)
+    told = command.call("run", graph, "--sweep", "weights=here.safetensors,nowhere.safetensors", code=3).stderr
+    assert "There is no checkpoint 'nowhere.safetensors'" in told
+    assert "1 of 2" not in told
+
+
+def test_the_weights_and_the_seed_of_all_runs_are_told_once(command: Command) -> None:
+    told = command.call("run", command.write(PAINTING), "--sweep", "grey = 1", "--seed", "7").stderr.splitlines()
+    assert told[:2] == ["seed: 7", "1 of 1: grey=1"]
+    assert told[-1] == "1 run, 0 failed"
+    swept = command.call("run", "graph.yaml", "--grey", "1", "--sweep", "seed=7,8").stderr.splitlines()
+    assert swept[0] == "1 of 2: seed=7"
+    sparse_weights(command.folder / "here.safetensors")
+    graph = command.write(NAMING, "naming.yaml")
+    named = command.call("run", graph, "--sweep", "weights=here.safetensors,./here.safetensors").stderr
+    assert named.count("checkpoint: ") == 1, named
 
 
 def test_a_run_that_fails_spoils_no_other(command: Command) -> None:
@@ -118,7 +145,10 @@ def test_ctrl_c_ends_the_sweep_and_says_what_is_left(command: Command) -> None:
         (["--sweep", "grey=1,2", "--json"], "--json tells of one run"),
         (["--sweep", "gray=1,2"], "the graph has no input gray; did you mean --grey?"),
         (["--sweep", "grey"], "write it as name=a,b,..."),
+        (["--sweep", "=1,2"], "write it as name=a,b,..."),
         (["--sweep", "grey=1", "--sweep", "grey=2"], "grey is swept twice"),
+        (["--sweep", "grey=1,2", "--grey", "3"], "grey is given twice: a value, and with --sweep"),
+        (["--sweep", "grey=1,2", "--set", "grey=3"], "grey is given twice: a value, and with --sweep"),
     ],
 )
 def test_what_makes_no_sweep_is_told(command: Command, words: list[str], message: str) -> None:

@@ -1,13 +1,14 @@
 """`nova-graph run`: draw, and save the pictures."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.bound import Bound
 from engine.events import AnyEvent
 from engine.services import Cancel
 from nova_graph.cli.interrupt import stopping
@@ -51,7 +52,7 @@ def draw_and_save(plan: "Plan", out: Path, stem: str, lines: "Lines | None") -> 
             for text in weights_of(plan):
                 say(text)
             if lines is None:
-                _print_seeds(plan)
+                print_seeds(plan.engine_plan.bound)
             result = follow(plan, summary, show, previews=lines is not None and lines.previews)
         saved = save_outputs(result.files_by_output, out, stem, datetime.now().astimezone())
     finally:
@@ -110,11 +111,11 @@ def weights_of(plan: "Plan") -> tuple[str, ...]:
     return tuple(told)
 
 
-def _print_seeds(plan: "Plan") -> None:
-    """Say on standard error which seeds a run uses; NDJSON has them with the pictures."""
-    for given in plan.engine_plan.bound.inputs.values():
-        if given.schema.get("type") == "seed":
-            sys.stderr.write(f"{given.name}: {given.value}\n")
+def print_seeds(bound: Bound, *, besides: Collection[str] = ()) -> None:
+    """Say on standard error which seeds a run uses, but for inputs in `besides`; NDJSON has them with the pictures."""
+    for given in bound.inputs.values():
+        if given.schema.get("type") == "seed" and given.name not in besides:
+            say(f"{given.name}: {given.value}")
 
 
 def close_display(summary: Summary, saved: tuple[Saved, ...], lines: "Lines | None") -> None:

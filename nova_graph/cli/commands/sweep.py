@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import Cancelled, NovaError
-from nova_graph.cli.commands.run import RunOptions, display, follow, weights_of
+from nova_graph.cli.commands.graphs import count
+from nova_graph.cli.commands.run import RunOptions, display, follow, print_seeds, weights_of
 from nova_graph.cli.exits import OutputLost
 from nova_graph.cli.opening import Given, declared_inputs, given_inputs, open_graph, open_runtime
 from nova_graph.cli.printing import say
@@ -16,28 +17,29 @@ from nova_graph.cli.summary import Summary
 from nova_graph.cli.sweeping import Sweep, bind_runs, read_sweep
 
 if TYPE_CHECKING:
-    from engine.bound import Bound
-    from nova_graph.api import Graph, Plan
+    from nova_graph.api import Plan
 
 
 def run_sweep(given: Given, options: RunOptions, sweeps: Sequence[str], *, grid: bool) -> bool:
     """Run a graph once for every combination of the swept values; False where one of them failed.
 
-    Mistakes in any of them are found before the first begins; one that fails later spoils no other. With `grid`, a
-    sheet with all pictures is saved at the end. Raises NovaError.
+    Mistakes in any of them, and files that are not there, are found before the first begins; one that fails later
+    spoils no other. With `grid`, a sheet with all pictures is saved at the end. Raises NovaError.
     """
     with open_runtime(device=options.device, on_disk=options.use_cache) as runtime:
         graph = open_graph(given.path, runtime)
         sweep = read_sweep(sweeps, declared_inputs(graph))
         bounds = bind_runs(graph, given_inputs(graph, given), sweep)
         check_out(bounds, options.out)
+        for text in dict.fromkeys(text for bound in bounds for text in weights_of(graph.plan_bound(bound))):
+            say(text)
+        print_seeds(bounds[0], besides=[axis.name for axis in sweep.axes])
         pictures: list[Path | None] = []
-        told: set[str] = set()
         failed = 0
         for number, (bound, labels) in enumerate(zip(bounds, sweep.labels, strict=True), start=1):
             say(f"{number} of {len(bounds)}: {', '.join(labels)}")
             try:
-                pictures.append(_run_one(_planned(graph, bound, told), options, given.path.stem))
+                pictures.append(_run_one(graph.plan_bound(bound), options, given.path.stem))
             except (Cancelled, OutputLost):
                 say(f"{len(bounds) - number + 1} of {len(bounds)} runs were not done; what was is in the cache")
                 raise
@@ -47,7 +49,7 @@ def run_sweep(given: Given, options: RunOptions, sweeps: Sequence[str], *, grid:
                 say(f"{number} of {len(bounds)} failed: {error}")
     if grid:
         save_sheet(sweep, pictures, options.out, given.path.stem)
-    say(f"{len(bounds)} runs, {failed} failed")
+    say(f"{count(len(bounds), 'run')}, {failed} failed")
     return not failed
 
 
@@ -63,16 +65,6 @@ def save_sheet(sweep: Sweep, pictures: Sequence[Path | None], out: Path, stem: s
         raise OutputLost(f"the pictures of the sweep cannot be read again for --grid: {error}") from error
     for saved in save_files([sheet], out, f"{stem}-grid", datetime.now().astimezone()):
         sys.stdout.write(f"{saved.path}\n")
-
-
-def _planned(graph: "Graph", bound: "Bound", told: set[str]) -> "Plan":
-    """Plan a run, and say where weights come from that were not `told` of before."""
-    plan = graph.plan_bound(bound)
-    for text in weights_of(plan):
-        if text not in told:
-            told.add(text)
-            say(text)
-    return plan
 
 
 def _run_one(plan: "Plan", options: RunOptions, stem: str) -> Path | None:
