@@ -6,6 +6,7 @@ from typing import Self
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from engine.events import AnyEvent, Cached, Done, Failed, Fetching, Finished, Planned, Started, Warned
@@ -15,6 +16,9 @@ from nova_graph.cli.printing import harmless
 from nova_graph.cli.summary import told
 
 _MINUTE = 60
+
+_BAR = 28
+"""The longest bar; it gives way where a line would not fit."""
 
 
 class Pace(ProgressColumn):
@@ -33,20 +37,23 @@ class Pace(ProgressColumn):
         return Text("   ".join(part for part in (told_so_far, speed, left) if part), style="progress.remaining")
 
 
+def columns() -> tuple[ProgressColumn, ...]:
+    """Return what a line of progress is made of; it stays one line in a narrow terminal too."""
+    return (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None, table_column=Column(max_width=_BAR)),
+        Pace(table_column=Column(no_wrap=True)),
+    )
+
+
 class LiveProgress:
     """A bar for each running node; nodes that are done leave a line above. Use it as a context manager."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._tasks: dict[str, TaskID] = {}
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=28),
-            Pace(),
-            console=console,
-            transient=True,
-        )
+        self._progress = Progress(*columns(), console=console, transient=True)
 
     def __enter__(self) -> Self:
         self._progress.start()

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from engine.events import AnyEvent, Done, Warned
 from nodes.values import File
-from nova_graph.cli.live import LiveProgress, Pace, clock, pace
+from nova_graph.cli.live import LiveProgress, Pace, clock, columns, pace
 from nova_graph.cli.ndjson import Lines
 from nova_graph.cli.plain import PlainLines, size
 from nova_graph.cli.saving import Saved
@@ -187,3 +187,19 @@ def test_numbers_as_people_read_them() -> None:
     assert [size(count) for count in (0, 999, 1500, 6_938_000_000)] == ["0 bytes", "999 bytes", "1.5 kB", "6.9 GB"]
     assert [pace(speed) for speed in (None, 8.123, 0.4)] == ["", "8.1 it/s", "2.5 s/it"]
     assert [clock(seconds) for seconds in (0.2, 61, 3600)] == ["0:00", "1:01", "60:00"]
+
+
+@pytest.mark.parametrize(("width", "filled"), [(100, 13), (80, 8), (60, 0)])
+def test_a_bar_gives_way_where_a_line_would_not_fit(width: int, filled: int) -> None:
+    now = [0.0]
+    stream = io.StringIO()
+    console = Console(file=stream, width=width)
+    progress = Progress(*columns(), console=console, auto_refresh=False, get_time=lambda: now[0])
+    task = progress.add_task("second/face/detail FaceDetailer", total=25)
+    for step in range(1, 13):
+        now[0] += 0.5
+        progress.update(task, completed=step)
+    console.print(progress.get_renderable())
+    (line,) = stream.getvalue().splitlines()
+    assert line.rstrip().endswith("12/25   2.0 it/s   0:07 left")
+    assert line.count("\u2501") == filled
