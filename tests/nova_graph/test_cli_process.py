@@ -229,6 +229,23 @@ def test_check_is_content_with_a_good_graph(command: Command) -> None:
     assert command.call("check", command.write(PAINTING)).stdout == "graph.yaml: 2 nodes, no errors\n"
 
 
+def test_check_sees_what_a_switched_off_node_leaves_open(command: Command) -> None:
+    text = """\
+nova: 1
+inputs: {on: {type: boolean, default: false}}
+nodes:
+  one: {type: Plus, when: $inputs.on, inputs: {left: 1, right: 1}}
+  two: {type: Plus, inputs: {left: $one.value, right: 1}}
+outputs: {n: $two.value}
+"""
+    graph = command.write(text)
+    assert "two.left needs integer, but one is switched off" in command.call("check", graph, code=2).stderr
+    assert command.call("check", graph, "--on").stdout == "graph.yaml: 2 nodes, no errors\n"
+    needs = command.write(text.replace("boolean, default: false", "boolean"))
+    assert command.call("check", needs).stdout == "graph.yaml: 2 nodes, no errors\n", "who knows which"
+    assert "one is switched off" in command.call("check", needs, "--no-on", code=2).stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [

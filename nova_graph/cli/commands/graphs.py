@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 
 
 def check_graph(given: Given) -> None:
-    """Check a graph, without values for its inputs and with those given; raises GraphErrors with all mistakes."""
+    """Check a graph, without values for its inputs and then with those given and the defaults.
+
+    A graph with an input that needs a value is checked without any unless one is given. Raises GraphErrors with all
+    mistakes.
+    """
     graph = open_graph_file(given.path)
     warnings = graph.check()
     inputs = given_inputs(graph, given)
-    if inputs:
+    if inputs or all(declared.has_default for declared in graph.written.inputs.values()):
         graph.bind(inputs)
     for warning in warnings:
         sys.stderr.write(f"{warning}\n")
