@@ -11,7 +11,7 @@ from engine.expression import Kinds, WrongExpression, check_kinds, inputs_of
 from engine.graph import GraphInput, When
 from engine.narrow import input_options, is_empty, tightened, widened
 from engine.parse import inside
-from engine.problems import Problems
+from engine.problems import CUT, Problems
 from engine.targets import InputKey, Target, Types, as_port
 from engine.wires import FromNode, Wire
 from engine.words import LITERAL_TYPES, Refused, Words, settle
@@ -107,7 +107,12 @@ class _Checker:
     def unknown_inputs(self, title: str, written: Mapping[str, Wire], known: Collection[str]) -> set[str]:
         """Complain of inputs that do not exist; returns those that were probably meant."""
         strange = [(name, wire) for name, wire in written.items() if name not in known]
-        return {self.problems.unknown(f"{title} has no input", name, known, wire.tree.name) for name, wire in strange}
+        return {
+            self.problems.unknown(
+                f"{title} has no input", name, known, wire.tree.name, advice=CUT if wire.tree.is_left_out else ""
+            )
+            for name, wire in strange
+        }
 
     def input_target(self, include: FlatInclude, declared: GraphInput) -> Target:
         port = as_port(declared.name, self.types.annotation(declared.words))

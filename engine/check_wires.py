@@ -7,7 +7,7 @@ from engine.declaration import type_name
 from engine.expand import Flat, FlatInclude, FlatNode, Scope
 from engine.literals import Unfit, fit_literal, place_of
 from engine.narrow import misfits, unfitting
-from engine.problems import Problems
+from engine.problems import Problems, nearest_name
 from engine.targets import InputKey, Target, Types
 from engine.tuples import as_json, as_tuples
 from engine.wires import FromInput, FromNode, Items, Plain, Wire
@@ -89,7 +89,9 @@ class WireChecker:
         include = self.flat.includes.get(node_id)
         if include is not None:
             return self._annotation_inside(include, wire)
-        if node_id not in self.flat.broken:
+        if wire.port in scope.graph.inputs and nearest_name(wire.node, ["inputs"]):
+            self.problems.add(f'there is no node "{wire.node}"; did you mean "$inputs.{wire.port}"?', wire.tree)
+        elif node_id not in self.flat.broken:
             self.problems.unknown("there is no node", wire.node, scope.graph.nodes, wire.tree)
         return None
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from engine.graph import GraphInput
-from engine.problems import Problems, listed, shown
+from engine.problems import CUT, Problems, listed, shown
 from engine.source import Tree
 from engine.values import Json
 from engine.wires import NAME
@@ -57,7 +57,8 @@ class _Declaration:
     def words(self, name: str, tree: Tree, written: dict[str, Tree], known: tuple[str, ...]) -> Words:
         for key, child in written.items():
             if key not in known:
-                self.problems.unknown("an input has no word", key, known, child.name)
+                advice = CUT if child.is_left_out else ""
+                self.problems.unknown("an input has no word", key, known, child.name, advice=advice)
                 self.faults += 1
         if "type" not in written:
             self.complain(f"{name} needs a type: {listed(LITERAL_TYPES)}", tree.name)

@@ -46,7 +46,8 @@ class FolderOpener:
             if not whole.is_relative_to(root):
                 raise CannotOpen(f"{shown(name)} lies outside {root}; graphs include files below that folder only")
             if not whole.is_file():
-                raise CannotOpen(f"{shown(name)} is not there; looked for {path}")
+                looked = "" if str(path) == name else f"; looked for {path}"
+                raise CannotOpen(f"{shown(name)} is not there{looked}")
             with whole.open("rb") as stream:
                 return Opened(posixpath.normpath(path.as_posix()), stream.read(MAX_BYTES + 1))
         except (OSError, RuntimeError) as error:

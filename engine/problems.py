@@ -35,6 +35,10 @@ QUOTED = 60
 """Characters of a value that are shown."""
 
 
+CUT = "a text with a comma in it needs quotes inside { }"
+"""What is advised where a key has no value: `{prompt: 1girl, solo}`."""
+
+
 class Placed(Protocol):
     """Anything that knows where it was written."""
 
@@ -85,11 +89,17 @@ class Problems:
             return
         self._found[key] = problem
 
-    def unknown(self, what: str, name: str, known: Collection[str], place: Placed | None = None) -> str:
-        """Add a problem about a name that does not exist; returns the one that was probably meant, or nothing."""
+    def unknown(
+        self, what: str, name: str, known: Collection[str], place: Placed | None = None, *, advice: str = ""
+    ) -> str:
+        """Add a problem about a name that does not exist; returns the one that was probably meant, or nothing.
+
+        `advice` is said as well.
+        """
         meant = self.nearest(name, known)
         end = f"; did you mean {shown(meant)}?" if meant else ""
-        if not meant and 0 < len(known) <= FEW:
+        end += f"; {advice}" if advice else ""
+        if not end and 0 < len(known) <= FEW:
             end = f"; there is {listed(known, 'and')}"
         self.add(f"{what} {shown(name)}{end}", place)
         return meant

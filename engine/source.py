@@ -116,6 +116,11 @@ class Tree:
         """The key this value was written under, where it has one, else the value itself."""
         return self.key if isinstance(self.key, Tree) else self
 
+    @property
+    def is_left_out(self) -> bool:
+        """Tell whether nothing stands behind a key: `{prompt: 1girl, solo}` has nothing behind `solo`."""
+        return self.value is None and self.line >= 0 and self.source.lines[self.line][self.column :][:1] in {",", "}"}
+
     def children(self) -> "Iterator[Tree]":
         """Iterate over what lies directly inside."""
         if isinstance(self.value, dict):
