@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from engine.problems import shown
-from engine.words import Words
+from engine.values import Json
+from engine.words import Words, types_of
 
 _FORMS = {
     "minimum": "at least {}",
@@ -18,15 +19,30 @@ _FORMS = {
 }
 
 
+_LONG = 2**53
+"""Whole numbers beyond this are told as powers of two, where they are just below one."""
+
+
 def bounds_text(words: Words) -> str:
-    """Return what a value must keep to: `1 to 150`, `above 0, at most 1`."""
+    """Return what a value must keep to: `1 to 150`, `above 0, at most 1`, `0 to 2^64-1`."""
     return ", ".join(_parts(words))
 
 
 def _parts(words: Words) -> Iterator[str]:
     left = dict(words)
+    below = left.get("exclusiveMaximum")
+    if isinstance(below, int) and types_of(words) in (("integer",), ("seed",)):
+        del left["exclusiveMaximum"]
+        left.setdefault("maximum", below - 1)
     if "minimum" in left and "maximum" in left:
-        yield f"{shown(left.pop('minimum'))} to {shown(left.pop('maximum'))}"
+        yield f"{_number(left.pop('minimum'))} to {_number(left.pop('maximum'))}"
     for word, form in _FORMS.items():
         if word in left:
-            yield form.format(shown(left[word]))
+            text = form.format(_number(left[word]))
+            yield text.removesuffix("s") if left[word] == 1 and word.endswith(("Length", "Items")) else text
+
+
+def _number(value: Json) -> str:
+    if isinstance(value, int) and value > _LONG and (value + 1).bit_count() == 1:
+        return f"2^{value.bit_length()}-1"
+    return shown(value)

@@ -14,12 +14,13 @@ from nova_graph.cli.bounds import bounds_text
 
 @dataclass(frozen=True, slots=True)
 class PortHelp:
-    """One port in words; `default` is "required" where there is none."""
+    """One port in words; `default` is "required" where there is none, `choices` is empty where they are not listed."""
 
     name: str
     type: str
     default: str
     description: str
+    choices: tuple[str, ...] = ()
 
 
 def node_rows(registry: Registry) -> list[tuple[str, str]]:
@@ -30,7 +31,13 @@ def node_rows(registry: Registry) -> list[tuple[str, str]]:
 def input_help(declaration: Declaration) -> list[PortHelp]:
     """Return the inputs of a node type, in the order of the declaration."""
     return [
-        PortHelp(port.name, _type(port), _default(port), " ".join((*_said(port), *_limits(port))))
+        PortHelp(
+            port.name,
+            type_name(port.annotation),
+            _default(port),
+            " ".join((*_said(port), *_limits(port))),
+            _choices(port),
+        )
         for port in declaration.inputs.values()
     ]
 
@@ -40,6 +47,11 @@ def output_help(declaration: Declaration) -> list[PortHelp]:
     return [
         PortHelp(port.name, type_name(port.annotation), "", port.description) for port in declaration.outputs.values()
     ]
+
+
+def flowing(doc: str) -> str:
+    """Return a text with each paragraph on one line, for a terminal to break where it ends."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in doc.split("\n\n"))
 
 
 def markdown(registry: Registry) -> str:
@@ -67,7 +79,8 @@ def _section(declaration: Declaration) -> Iterator[str]:
     yield "| input | type | default | |"
     yield "|---|---|---|---|"
     for port in input_help(declaration):
-        yield f"| `{port.name}` | {_cell(port.type)} | {_cell(port.default)} | {_cell(port.description)} |"
+        kind = ", ".join(port.choices) or port.type
+        yield f"| `{port.name}` | {_cell(kind)} | {_cell(port.default)} | {_cell(port.description)} |"
     yield ""
     yield "| output | type | |"
     yield "|---|---|---|"
@@ -90,11 +103,9 @@ def _default(port: InputPort) -> str:
     return "empty" if port.default is None else shown(port.default)
 
 
-def _type(port: InputPort) -> str:
+def _choices(port: InputPort) -> tuple[str, ...]:
     choices = _words(port).get("enum")
-    if isinstance(choices, list):
-        return ", ".join(shown(choice) for choice in choices)
-    return type_name(port.annotation)
+    return tuple(map(shown, choices)) if isinstance(choices, list) else ()
 
 
 def _limits(port: InputPort) -> Iterator[str]:

@@ -6,7 +6,7 @@ import sys
 from engine.declaration import Declaration
 from engine.registry import Registry
 from nova_graph.cli.exits import UsageError
-from nova_graph.cli.node_help import PortHelp, input_help, markdown, node_rows, output_help
+from nova_graph.cli.node_help import PortHelp, flowing, input_help, markdown, node_rows, output_help
 from nova_graph.cli.opening import every_node
 
 
@@ -39,7 +39,7 @@ def _print_one(declaration: Declaration) -> None:
 
     console = Console(highlight=False)
     console.print(Text(declaration.name, style="bold"))
-    console.print(Text(declaration.doc))
+    console.print(Text(flowing(declaration.doc)))
     _print_ports("input", input_help(declaration))
     _print_ports("output", output_help(declaration))
 
@@ -51,5 +51,16 @@ def _print_ports(title: str, ports: list[PortHelp]) -> None:
 
     has_defaults = any(port.default for port in ports)
     head = (title, "type", "default", "") if has_defaults else (title, "type", "")
-    rows = [(port.name, port.type, *((port.default,) if has_defaults else ()), port.description) for port in ports]
+    rows = [
+        (port.name, _type(port), *((port.default,) if has_defaults else ()), f"{port.description}{_choices(port)}")
+        for port in ports
+    ]
     print_rows(Console(highlight=False), head, rows)
+
+
+def _type(port: PortHelp) -> str:
+    return "choice" if port.choices else port.type
+
+
+def _choices(port: PortHelp) -> str:
+    return f" One of {', '.join(port.choices)}." if port.choices else ""
