@@ -172,7 +172,7 @@ def rerun(
     traceback: Traceback = False,
     help_: PictureHelp = False,
 ) -> None:
-    """Run the graph that a picture carries again, with other inputs if given.
+    """Run a picture's own graph again, also with other inputs.
 
     Conditions (`when`) are settled in it, so it has only the inputs that it used; --help after IMAGE lists them.
     """
@@ -200,7 +200,10 @@ def import_(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     traceback: Traceback = False,
 ) -> None:
-    """Make a graph file of a ComfyUI workflow, or of a picture by nova-graph, ComfyUI or A1111."""
+    """Make a graph file of a ComfyUI workflow or a picture.
+
+    A picture may be by nova-graph, ComfyUI or A1111.
+    """
     from nova_graph.cli.commands.importing import import_file
 
     perform(lambda: import_file(source, graph, models_folder, force=force), traceback)
@@ -262,7 +265,10 @@ def schema(
     graph: Annotated[Path | None, typer.Argument(help="A graph: the schema of its inputs.", show_default=False)] = None,
     traceback: Traceback = False,
 ) -> None:
-    """Print the JSON Schema of graph files, for editors; or of a graph's inputs."""
+    """Print the JSON Schema of graph files, or of one's inputs.
+
+    Editors take that of graph files.
+    """
     from nova_graph.cli.commands.graphs import print_schema
 
     perform(lambda: print_schema(graph), traceback)

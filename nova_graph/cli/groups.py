@@ -36,7 +36,10 @@ def cache_clear(traceback: Traceback = False) -> None:
 
 @cache.command("verify")
 def cache_verify(traceback: Traceback = False) -> None:
-    """Check every result against its digest; exit code 1 where one is damaged."""
+    """Check every result against its digest.
+
+    The exit code is 1 where one is damaged.
+    """
     from nova_graph.cli.commands.cache import verify
 
     perform(verify, traceback)
@@ -76,7 +79,10 @@ def models_remove(name: str, traceback: Traceback = False) -> None:
 
 @models.command("verify")
 def models_verify(traceback: Traceback = False) -> None:
-    """Compare the files in models.lock with their sha256; exit code 1 where one differs."""
+    """Compare the files in models.lock with their sha256.
+
+    The exit code is 1 where one differs.
+    """
     from nova_graph.cli.commands.models import check_models
 
     perform(check_models, traceback)

@@ -229,6 +229,13 @@ def test_check_is_content_with_a_good_graph(command: Command) -> None:
     assert command.call("check", command.write(PAINTING)).stdout == "graph.yaml: 2 nodes, no errors\n"
 
 
+def test_the_list_of_commands_says_whole_sentences(command: Command) -> None:
+    for words in (["help"], ["cache", "--help"], ["models", "--help"]):
+        listed = command.call(*words).stdout.partition("Commands:\n")[2].rstrip().splitlines()
+        assert listed
+        assert [line for line in listed if not line.endswith(".") or "..." in line] == []
+
+
 def test_check_sees_what_a_switched_off_node_leaves_open(command: Command) -> None:
     text = """\
 nova: 1
