@@ -19,6 +19,7 @@ from nova_graph.cli.exits import UsageError
 from nova_graph.cli.flags import read_flags, read_settings
 from nova_graph.cli.interrupt import stopping
 from nova_graph.cli.opening import Given, given_inputs, open_graph, open_runtime
+from nova_graph.cli.printing import harmless
 from nova_graph.cli.saving import Saved, save_files
 from nova_graph.cli.summary import Summary
 from nova_graph.http.client import ServiceClient
@@ -68,6 +69,10 @@ def _client(url: str) -> ServiceClient:
     return ServiceClient(url, SecretStr(os.environ.get(KEY, "")))
 
 
+def _say_absent(name: str) -> None:
+    sys.stderr.write(f"note: {harmless(name)} is no file here; the service is asked for a picture of that name\n")
+
+
 def _own_graph(given: Given, client: ServiceClient) -> dict[str, Json]:
     """Settle a graph here, so that mistakes show with their places, and send the pictures it names."""
     from engine.document import document
@@ -77,6 +82,9 @@ def _own_graph(given: Given, client: ServiceClient) -> dict[str, Json]:
         bound = graph.bind(given_inputs(graph, given))
     tree: Any = document(bound)
     for node, port, path, origin in _pictures(bound.nodes):
+        if not Path(path).is_file():
+            _say_absent(path)
+            continue
         name = _send(Path(path), client)
         if origin is None:
             tree["nodes"][node]["inputs"][port] = name
@@ -87,14 +95,14 @@ def _own_graph(given: Given, client: ServiceClient) -> dict[str, Json]:
 
 
 def _pictures(nodes: Any) -> list[tuple[str, str, str, str | None]]:
-    """Return (node, port, path, graph input) for every picture of this machine that a graph names."""
+    """Return (node, port, name, graph input) for every picture that a graph names."""
     from engine.bound import Literal
 
     found = []
     for node in nodes:
         for name, port in node.declaration.asset_inputs:
             binding = node.bindings.get(name)
-            if port.asset.kind == "image" and isinstance(binding, Literal) and Path(str(binding.value)).is_file():
+            if port.asset.kind == "image" and isinstance(binding, Literal):
                 found.append((node.id, name, str(binding.value), binding.origin))
     return found
 
@@ -104,8 +112,11 @@ def _known_inputs(given: Given, client: ServiceClient) -> dict[str, Json]:
     words = _words(client.schema(str(given.path)))
     inputs = {**read_flags(given.tokens, words, given.options), **read_settings(given.settings, words)}
     for name, value in inputs.items():
-        if isinstance(value, str) and Path(value).suffix.lower() in _PICTURES and Path(value).is_file():
-            inputs[name] = _send(Path(value), client)
+        if isinstance(value, str) and Path(value).suffix.lower() in _PICTURES:
+            if Path(value).is_file():
+                inputs[name] = _send(Path(value), client)
+            else:
+                _say_absent(value)
     return inputs
 
 

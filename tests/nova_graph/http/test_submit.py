@@ -85,6 +85,11 @@ def test_pictures_of_this_machine_are_sent_in(service: Service, tmp_path: Path) 
     done = submit(service, tmp_path, "copy.yaml", "--picture", "mine.png")
     assert done.returncode == 0, done.stderr
     assert size_of(tmp_path / done.stdout.strip()) == (64, 64)
+    assert "note: " not in done.stderr
+    for words in (["copy.yaml"], ["img2img"]):
+        absent = submit(service, tmp_path, *words, "--picture", "yours.png")
+        assert "note: yours.png is no file here" in absent.stderr
+        assert "There is no image 'yours.png'" in absent.stderr
 
 
 def test_plain_outputs_are_printed(service: Service, tmp_path: Path) -> None:
