@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import Cancelled, NovaError
+from engine.errors import Cancelled, NodeError, NovaError
 from nova_graph.cli.exits import FAILED, OK, UsageError, exit_code
 from nova_graph.cli.printing import Printer, harmless, silence
 
+_SEE_WHERE = "Run it again with --traceback, or NOVA_DEBUG=1, to see where."
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -35,6 +36,8 @@ def reporting(*, traceback: bool, on_error: Callable[[BaseException, int], None]
     except (NovaError, KeyboardInterrupt) as error:
         outcome.code = exit_code(error)
         _print(str(error) or Cancelled().message, traceback=traceback)
+        if isinstance(error, NodeError) and not isinstance(error.cause, NovaError) and not traceback:
+            _print(f"  {_SEE_WHERE}", traceback=False)
         if on_error is not None:
             on_error(error, outcome.code)
     except BrokenPipeError:
@@ -48,7 +51,7 @@ def reporting(*, traceback: bool, on_error: Callable[[BaseException, int], None]
             return
         _print(f"this is a fault in nova-graph: {type(error).__name__}: {error}", traceback=traceback)
         if not traceback:
-            _print("Run it again with --traceback, or NOVA_DEBUG=1, to see where.", traceback=False)
+            _print(_SEE_WHERE, traceback=False)
         if on_error is not None:
             on_error(error, outcome.code)
 

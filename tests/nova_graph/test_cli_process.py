@@ -236,6 +236,14 @@ def test_the_list_of_commands_says_whole_sentences(command: Command) -> None:
         assert [line for line in listed if not line.endswith(".") or "..." in line] == []
 
 
+def test_a_fault_of_a_node_is_told_with_how_to_see_where(command: Command) -> None:
+    text = "nova: 1\nnodes: {n: {type: Break, inputs: {left: 1}}}\noutputs: {n: $n.value}\n"
+    done = command.call("run", command.write(text), code=1)
+    assert done.stderr.endswith("\n  Run it again with --traceback, or NOVA_DEBUG=1, to see where.\n")
+    refused = command.call("run", command.write(text.replace("left: 1", "left: 1, refuse: true")), code=3)
+    assert "--traceback" not in refused.stderr
+
+
 def test_check_sees_what_a_switched_off_node_leaves_open(command: Command) -> None:
     text = """\
 nova: 1
