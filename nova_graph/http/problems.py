@@ -196,10 +196,14 @@ def _allowed_methods(request: Request) -> set[str]:
     return methods
 
 
+_ADDRESSES = "A picture comes from POST /predict; GET /openapi.json lists every address."
+
+
 def _trouble_of_http(error: HTTPException) -> Trouble:
     told = {404: "There is nothing here.", 405: "This cannot be done here."}
     detail = told.get(error.status_code, str(error.detail))
-    return Trouble(error.status_code, detail, headers=error.headers)
+    hint = _ADDRESSES if error.status_code == HTTPStatus.NOT_FOUND else ""
+    return Trouble(error.status_code, detail, hint=hint, headers=error.headers)
 
 
 def _place(location: Sequence[object]) -> str:

@@ -62,6 +62,13 @@ def test_a_missing_name_says_where_it_was_looked_for_and_what_is_close(settings:
     )
 
 
+def test_a_missing_path_is_told_once(settings: Settings, tmp_path: Path) -> None:
+    path = str(tmp_path / "sketch.safetensors")
+    with pytest.raises(AssetMissing) as error:
+        assets_of(settings).find(Asset("lora", path))
+    assert str(error.value) == f"There is no lora {path!r}"
+
+
 def test_a_name_in_models_lock_wins_over_a_file(settings: Settings) -> None:
     put(settings.cache / "lora" / "sketch.safetensors")
     lock(settings, "sketch", "lora", url="https://models.example/sketch.safetensors")

@@ -74,6 +74,13 @@ def test_the_library(client: httpx.Client) -> None:
     assert "did you mean default?" in client.get("/v1/graphs/defalt/schema").json()["detail"]
 
 
+def test_whoever_opens_the_address_of_the_service_is_told_where_to_go(client: httpx.Client) -> None:
+    answer = client.get("/")
+    assert is_problem(answer, 404)
+    assert "POST /predict" in answer.json()["hint"]
+    assert "hint" not in client.get("/v1/jobs/nobody").json()
+
+
 def test_the_node_types(client: httpx.Client) -> None:
     nodes = {node["type"]: node for node in client.get("/v1/nodes").json()["nodes"]}
     assert {"Sampler", "Serializer", "Add"} <= set(nodes)
