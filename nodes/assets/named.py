@@ -105,6 +105,8 @@ def _missing(settings: Settings, asset: Asset) -> AssetMissing:
     known = _known_names(settings, asset.kind)
     close = difflib.get_close_matches(asset.name[:_LONGEST_NAME], known, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"Known names: {', '.join(known[:20])}." if known else ""
+    if not close and tried != [asset.name] and _is_plain(asset.name) and settings.allow_paths and asset.kind in WEIGHTS:
+        hint = f"{hint} `nova-graph models add NAME PATH --kind {asset.kind}` gives a file a name.".lstrip()
     told = f"; tried {', '.join(tried)}" if tried != [asset.name] else ""
     return AssetMissing(f"There is no {asset.kind} {asset.name[:_LONGEST_NAME]!r}{told}", hint=hint)
 

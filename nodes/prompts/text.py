@@ -20,7 +20,7 @@ def refuse_network_tags(text: str) -> str:
     if tag is not None:
         raise PydanticCustomError(
             "network_tag",
-            'a prompt cannot load adapters: take "{tag}" out of the text '
+            'cannot load adapters: take "{tag}" out of the text '
             "and put a LoRA node between the checkpoint loader and the encoder",
             {"tag": tag[0]},
         )

@@ -62,6 +62,15 @@ def test_a_missing_name_says_where_it_was_looked_for_and_what_is_close(settings:
     )
 
 
+def test_a_name_that_nobody_knows_is_told_with_how_to_give_a_file_a_name(settings: Settings) -> None:
+    with pytest.raises(AssetMissing) as error:
+        assets_of(settings).find(Asset("upscaler", "4x-sharp"))
+    assert error.value.hint == "`nova-graph models add NAME PATH --kind upscaler` gives a file a name."
+    with pytest.raises(AssetMissing) as picture:
+        assets_of(settings).find(Asset("image", "x.png"))
+    assert picture.value.hint == ""
+
+
 def test_a_missing_path_is_told_once(settings: Settings, tmp_path: Path) -> None:
     path = str(tmp_path / "sketch.safetensors")
     with pytest.raises(AssetMissing) as error:
