@@ -1,6 +1,7 @@
 """A service, seen from a client."""
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -152,8 +153,9 @@ class ServiceClient:
         return answer
 
     def _unreachable(self, error: Exception) -> ServiceError:
+        why = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
         return ServiceError(
-            f"{self._url} cannot be reached: {error or type(error).__name__}",
+            f"{self._url} cannot be reached: {why}",
             hint="Is `nova-graph serve` running there?",
         )
 
