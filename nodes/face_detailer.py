@@ -1,11 +1,12 @@
 """Faces drawn again, larger."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from engine.context import Context
 from engine.node import Node, Output
+from nodes.merging import Merge
 from nodes.samplers import SamplerName, ScheduleName, bad_match
 from nodes.values import Boxes, Conditioning, Guidance, Image, Model, Vae
 
@@ -61,7 +62,7 @@ class FaceDetailer(Node[FacesDetailed]):
     ] = None
     only_masked: Annotated[bool, Field(description="Draw the face and its padding, not the whole picture.")] = True
     merge: Annotated[
-        Literal["none", "merge", "invert"],
+        Merge,
         Field(description="none: face by face; merge: all faces of a picture at once; invert: all but the faces."),
     ] = "none"
 

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from PIL import Image as Pillow
 
 from engine.errors import NovaError
+from nodes.merging import Merge
 from nodes.sdxl.crop import Crop, Rect, crop_around, whole_picture
 from nodes.sdxl.mask import Area, Pixels, cell_mask, cut, extent, masked_part, pasted, soft_mask
 from nodes.sdxl.request import seeds_from
@@ -19,9 +19,6 @@ REFERENCE_EDGE = 1024
 
 LEAST_BLUR = 2.0
 """Pixels. What a model draws differs from its surroundings by whole latents: a sharper edge shows as a seam."""
-
-Merge = Literal["none", "merge", "invert"]
-"""What is redrawn at once: each face by itself, all faces of a picture, or all of a picture but its faces."""
 
 Redraw = Callable[[Pixels, Mask, int], Pixels]
 """Draws a crop [height, width, 3] anew where a mask of its size says so, with a seed."""

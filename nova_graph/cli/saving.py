@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -49,6 +50,13 @@ def save_files(files: Sequence[File], folder: Path, stem: str, now: datetime) ->
 def save_as(files: Sequence[File], folder: Path, name: str) -> tuple[Saved, ...]:
     """Write pictures as `<name>.png`, with `-2`, `-3` ... where that is taken; see `save_files`. Raises OutputLost."""
     return _save_all([(file, name) for file in files], folder)
+
+
+def print_paths(saved: Iterable[Saved]) -> None:
+    """Print where pictures are, at once: whoever reads them may be at work already."""
+    for picture in saved:
+        sys.stdout.write(f"{picture.path}\n")
+    sys.stdout.flush()
 
 
 def makes_pictures(bound: Bound) -> bool:

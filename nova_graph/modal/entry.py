@@ -9,7 +9,7 @@ from engine.errors import NovaError
 from engine.values import Json
 from nova_graph.cli.plain import PlainLines
 from nova_graph.cli.printing import say
-from nova_graph.cli.saving import check_folder, save_as
+from nova_graph.cli.saving import check_folder, print_paths, save_as
 from nova_graph.modal.client import modal_errors
 from nova_graph.modal.costs import cost_line
 from nova_graph.modal.documents import default_document
@@ -25,7 +25,7 @@ def draw_or_exit(remote: Remote, settings: CloudSettings, inputs: Mapping[str, J
         raise SystemExit(str(error)) from None
 
 
-def draw_default(remote: Remote, settings: CloudSettings, inputs: Mapping[str, Json], out: Path) -> tuple[Path, ...]:
+def draw_default(remote: Remote, settings: CloudSettings, inputs: Mapping[str, Json], out: Path) -> None:
     """Draw the default graph, save the pictures as `output_<date>_<time>.png`, and say what it took; raises NovaError.
 
     The graph and the folder are checked here first, so that a mistake costs nothing.
@@ -36,11 +36,8 @@ def draw_default(remote: Remote, settings: CloudSettings, inputs: Mapping[str, J
     with modal_errors(settings):
         drawn = draw(remote, settled, PlainLines(sys.stderr.write).show, say)
     name = f"output_{datetime.now().astimezone():%Y%m%d_%H%M%S}"
-    paths = tuple(saved.path for saved in save_as(drawn.files, out, name))
-    for path in paths:
-        sys.stdout.write(f"{path}\n")
+    print_paths(save_as(drawn.files, out, name))
     seconds = (datetime.now().astimezone() - began).total_seconds()
     say(f"{seconds:.1f} s in all; {cost_line(drawn)}")
     if drawn.error is not None:
         raise drawn.error
-    return paths

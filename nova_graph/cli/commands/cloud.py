@@ -1,6 +1,5 @@
 """`nova-graph run GRAPH --on modal`: the graph is checked here and runs in containers of the deployed app."""
 
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from nova_graph.cli.commands.sweep import save_sheet
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.opening import Given, declared_inputs, given_inputs, open_graph, open_runtime
 from nova_graph.cli.printing import say
-from nova_graph.cli.saving import Saved, check_out, save_outputs
+from nova_graph.cli.saving import Saved, check_out, print_paths, save_outputs
 from nova_graph.cli.summary import Summary
 from nova_graph.cli.sweeping import Sweep, bind_runs, read_sweep
 
@@ -122,9 +121,7 @@ def _run_all(remote: "Remote", trees: list[dict[str, Json]], sweep: Sweep, optio
                 runs.append(replace(drawn, groups={}))
                 saved = save_outputs(drawn.groups, options.out, stem, datetime.now().astimezone())
                 pictures.append(saved[0].path if saved else None)
-                for picture in saved:
-                    sys.stdout.write(f"{picture.path}\n")
-                sys.stdout.flush()
+                print_paths(saved)
                 told = f": {cost_line(drawn)}" if drawn.error is None else f" failed: {drawn.error}"
                 say(f"{number} of {len(trees)}{told}")
     finally:

@@ -14,7 +14,7 @@ from engine.services import Cancel
 from nova_graph.cli.interrupt import stopping
 from nova_graph.cli.opening import Given, given_inputs, open_graph, open_runtime
 from nova_graph.cli.printing import say
-from nova_graph.cli.saving import Saved, check_out, save_outputs
+from nova_graph.cli.saving import Saved, check_out, print_paths, save_outputs
 from nova_graph.cli.summary import Summary
 
 if TYPE_CHECKING:
@@ -136,8 +136,7 @@ def close_display(summary: Summary, saved: tuple[Saved, ...], lines: "Lines | No
 
 def print_outputs(outputs: Mapping[str, object], saved: tuple[Saved, ...]) -> None:
     """Print the paths of pictures, and the outputs that are plain values; the rest stays in the graph."""
-    for picture in saved:
-        sys.stdout.write(f"{picture.path}\n")
+    print_paths(saved)
     plain = {name: value for name, value in outputs.items() if isinstance(value, str | int | float)}
     for name, value in plain.items():
         sys.stdout.write(f"{name}: {value}\n")

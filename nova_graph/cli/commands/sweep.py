@@ -1,6 +1,5 @@
 """`nova-graph run GRAPH --sweep`: one run after the other, all in one process, with the models loaded once."""
 
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from nova_graph.cli.commands.run import RunOptions, display, follow, print_seeds
 from nova_graph.cli.exits import OutputLost
 from nova_graph.cli.opening import Given, declared_inputs, given_inputs, open_graph, open_runtime
 from nova_graph.cli.printing import say
-from nova_graph.cli.saving import check_out, save_files, save_outputs
+from nova_graph.cli.saving import check_out, print_paths, save_files, save_outputs
 from nova_graph.cli.summary import Summary
 from nova_graph.cli.sweeping import Sweep, bind_runs, read_sweep
 
@@ -63,8 +62,7 @@ def save_sheet(sweep: Sweep, pictures: Sequence[Path | None], out: Path, stem: s
         sheet = contact_sheet(sweep, pictures)
     except OSError as error:
         raise OutputLost(f"the pictures of the sweep cannot be read again for --grid: {error}") from error
-    for saved in save_files([sheet], out, f"{stem}-grid", datetime.now().astimezone()):
-        sys.stdout.write(f"{saved.path}\n")
+    print_paths(save_files([sheet], out, f"{stem}-grid", datetime.now().astimezone()))
 
 
 def _run_one(plan: "Plan", options: RunOptions, stem: str) -> Path | None:
@@ -79,7 +77,5 @@ def _run_one(plan: "Plan", options: RunOptions, stem: str) -> Path | None:
         if summary.done is not None:
             say(summary_line(summary))
     saved = save_outputs(result.files_by_output, options.out, stem, datetime.now().astimezone())
-    for picture in saved:
-        sys.stdout.write(f"{picture.path}\n")
-    sys.stdout.flush()
+    print_paths(saved)
     return saved[0].path if saved else None

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.errors import NovaError
+from nodes.merging import Merge
 from nodes.sdxl.crop import Rect, crop_around, drawn_size, whole_picture
-from nodes.sdxl.detail import Framing, Merge, face_seeds, refine, require_boxes_for, spots
+from nodes.sdxl.detail import Framing, face_seeds, refine, require_boxes_for, spots
 from nodes.sdxl.mask import Area, Pixels, cell_mask, extent, masked_part, soft_mask
 from nodes.values import Box, Boxes, Image, Mask
 from tests.nodes.sdxl.detectors import batch
