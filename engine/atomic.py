@@ -19,12 +19,14 @@ _UNLOCKABLE_AGE = 3600.0
 """Seconds after which a leftover is swept where the file system knows no locks."""
 
 
-def write_atomically(path: Path, parts: Iterable[bytes | memoryview], *, mode: int = 0o600) -> None:
+def write_atomically(
+    path: Path, parts: Iterable[bytes | memoryview], *, mode: int = 0o600, sync_name: bool = True
+) -> None:
     """Write a file so that a reader, or a crash at any byte, finds the old one or the whole new one.
 
     The bytes go to a temporary file in the same folder, to the disk, and then take the name at once. The temporary
     file is locked while its writer lives, so `sweep` can tell a leftover from one in use. `mode` is that of the file,
-    as far as the umask lets it. Raises OSError.
+    as far as the umask lets it. With `sync_name` its name is on the disk too when this returns. Raises OSError.
     """
     descriptor, temporary = _create(path, mode)
     try:
@@ -38,7 +40,8 @@ def write_atomically(path: Path, parts: Iterable[bytes | memoryview], *, mode: i
         raise
     finally:
         os.close(descriptor)
-    sync_folder(path.parent)
+    if sync_name:
+        sync_folder(path.parent)
 
 
 def sweep(folder: Path) -> None:

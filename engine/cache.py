@@ -24,6 +24,10 @@ class _Waiting:
     size: int
 
 
+class OnDisk(Exception):
+    """Outputs have to be read from the disk, which was not to be done now."""
+
+
 class Cache:
     """Outputs by key, in memory and, where there is a store, on disk.
 
@@ -51,9 +55,7 @@ class Cache:
 
         Unless `stored`, the disk is not asked: outputs of this kind are never put there.
         """
-        held = self.memory.get(key)
-        if held is None:
-            held = self._get_waiting(key)
+        held = self._held(key)
         if type(held) is output_class:
             return held, "memory"
         read = self.store.get(key, output_class) if stored and self.store else None
@@ -61,6 +63,17 @@ class Cache:
             return None
         self.memory.put(key, read)
         return read, "disk"
+
+    def get_held(
+        self, key: str, output_class: type[Out], *, stored: bool = True
+    ) -> tuple[Out, Literal["memory", "disk"]] | None:
+        """Return what `get` returns, without reading a file; raises OnDisk where one would have to be read."""
+        held = self._held(key)
+        if type(held) is output_class:
+            return held, "memory"
+        if stored and self.store is not None and self.store.has(key):
+            raise OnDisk
+        return None
 
     def put(self, key: str, output: Output, *, stored: bool, about: str) -> None:
         """Keep outputs in memory now and, if `stored`, on disk soon; waits only while the queue is full.
@@ -92,7 +105,10 @@ class Cache:
     ) -> None:
         self.close()
 
-    def _get_waiting(self, key: str) -> Output | None:
+    def _held(self, key: str) -> Output | None:
+        held = self.memory.get(key)
+        if held is not None:
+            return held
         with self._changed:
             waiting = self._waiting.get(key)
         return waiting.output if waiting else None

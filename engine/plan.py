@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal as OneOf
+from typing import Protocol, TypeVar
 
 from engine.assets import Asset, Fetchable, Found
 from engine.bound import Bound, BoundNode, Literal, Reference
@@ -12,6 +13,8 @@ from engine.keys import node_key, references
 from engine.lineage import provenance_digest
 from engine.node import Output
 from engine.services import Services
+
+Out = TypeVar("Out", bound=Output)
 
 Status = OneOf["run", "memory", "disk", "unneeded", "twin"]
 """`run`: will be computed. `memory`, `disk`: the value is in hand. `unneeded`: nothing that runs asks for it.
@@ -70,16 +73,27 @@ class Plan:
         return tuple(step for step in self.steps if step.status == "run")
 
 
-def make_plan(bound: Bound, services: Services) -> Plan:
+class LookUp(Protocol):
+    """Asks a cache for outputs, as `Cache.get` does."""
+
+    def __call__(
+        self, key: str, output_class: type[Out], *, stored: bool
+    ) -> tuple[Out, OneOf["memory", "disk"]] | None:
+        """Return the outputs of a key and where they were, or None."""
+        ...
+
+
+def make_plan(bound: Bound, services: Services, look_up: LookUp | None = None) -> Plan:
     """Plan a run: resolve assets, compute keys, look the cache up from the outputs backwards.
 
-    Raises AssetError, with its place in the graph, where something the graph names cannot be used.
+    The cache is asked through `look_up`, or as usual. Raises AssetError, with its place in the graph, where something
+    the graph names cannot be used, and what `look_up` raises.
     """
     needs = {node.id: references(node) for node in bound.nodes}
     nodes = _needed(bound, needs)
     found, pending = _resolve(nodes, services)
     keys, unkeyable = _keys(bound, nodes, found, pending, services)
-    statuses, held, twins = _look_up(bound, nodes, needs, keys, services)
+    statuses, held, twins = _look_up(bound, nodes, needs, keys, look_up or services.cache.get)
     steps = tuple(
         Step(
             node,
@@ -175,7 +189,7 @@ def _look_up(
     nodes: list[BoundNode],
     needs: Mapping[str, tuple[str, ...]],
     keys: Mapping[str, str | None],
-    services: Services,
+    look_up: LookUp,
 ) -> tuple[dict[str, Status], dict[str, Output], dict[str, str]]:
     first: dict[str, str] = {}
     for node in nodes:
@@ -196,7 +210,7 @@ def _look_up(
             wanted.add(first[key])
             continue
         kind = node.declaration
-        hit = None if key is None else services.cache.get(key, kind.output_class, stored=kind.stored)
+        hit = None if key is None else look_up(key, kind.output_class, stored=kind.stored)
         if hit is None:
             statuses[node.id] = "run"
             wanted.update(needs[node.id])

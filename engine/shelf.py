@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from engine.atomic import sweep, temporary_name
+from engine.atomic import sweep, temporary_name, write_atomically
 from engine.codec import CorruptBlob
 
 _KEY: Final = re.compile("[0-9a-f]{64}")
@@ -39,12 +39,17 @@ class Shelf:
             raise ValueError(f"not a cache key: {key!r}")
         return self._root / key[:2] / (key + _SUFFIX)
 
-    def make_folders(self, path: Path) -> None:
-        """Make the folders that a file needs, readable by their owner only; raises OSError."""
-        self._root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self._root, path.parent):
-            folder.mkdir(mode=0o700, exist_ok=True)
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a file, in folders that only their owner may read; raises OSError.
+
+        After a power cut its name may be missing: then it is computed again.
+        """
         self._refuse_links(path)
+        try:
+            write_atomically(path, [data], sync_name=False)
+        except FileNotFoundError:
+            self._make_folders(path)
+            write_atomically(path, [data], sync_name=False)
 
     def read(self, path: Path, limit: int) -> tuple[bytes, int]:
         """Return a file's bytes and inode; raises OSError, and CorruptBlob for what was never written by a store."""
@@ -90,6 +95,12 @@ class Shelf:
         with suppress(OSError):
             for shard in self._shards():
                 sweep(shard)
+
+    def _make_folders(self, path: Path) -> None:
+        self._root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._root, path.parent):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        self._refuse_links(path)
 
     def _refuse_links(self, path: Path) -> None:
         for folder in (self._root, path.parent):

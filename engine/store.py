@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, TypeVar
 
-from engine.atomic import write_atomically
 from engine.codec import CorruptBlob, Unstorable, check, decode, encode, read_metadata
 from engine.errors import CacheError
 from engine.node import Output
@@ -91,8 +90,7 @@ class Store:
             )
             return
         try:
-            self._shelf.make_folders(path)
-            write_atomically(path, [data])
+            self._shelf.write(path, data)
             self._make_room(key, len(data))
         except OSError as error:
             why = error.strerror or str(error)

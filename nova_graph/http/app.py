@@ -26,7 +26,7 @@ from nova_graph.http.shared import Shared
 from nova_graph.http.webhooks import Courier, Pace
 from nova_graph.service.backend import Backend
 
-ROUTERS = (predict.router, jobs.router, events.router, checks.router, graphs.router, files.router, reports.router)
+ROUTERS = (jobs.router, predict.router, events.router, checks.router, graphs.router, files.router, reports.router)
 
 
 def create_app(
@@ -57,7 +57,8 @@ def create_app(
     )
     app.state.shared = shared
     for router in ROUTERS:
-        app.include_router(router)
+        # A router that is included asks the framework for each of its routes again at every request.
+        app.router.routes.extend(router.routes)
     install(app, shared.discretion)
     app.add_exception_handler(events.NothingMore, events.nothing_more)
     describe(app, _default_inputs(desk), with_keys=shared.keys.are_needed)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Request
@@ -13,7 +12,7 @@ from engine.values import Json
 from nova_graph.http.desk import Desk, Given
 from nova_graph.http.limits import Take
 from nova_graph.http.problems import INPUT, PlacedView, Trouble, trouble_of_validation
-from nova_graph.http.shared import Owner, Parts, Shared
+from nova_graph.http.shared import Shared
 
 JSON: Final = "application/json"
 YAML: Final = "application/yaml"
@@ -88,25 +87,14 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def submission_reader(model: type[Model]) -> Callable[[Request, str, Shared], Awaitable[Model]]:
-    """Return a dependency that reads a submission, from JSON or from plain YAML."""
-
-    async def read(request: Request, owner: Owner, parts: Parts) -> Model:
-        with parts.limits.body(owner) as take:
-            return await read_submission(request, model, parts, take)
-
-    return read
-
-
-async def read_submission(request: Request, model: type[Model], parts: Shared, take: Take) -> Model:
-    """Read a submission; raises Trouble."""
+async def read_submission(request: Request, owner: str, parts: Shared, model: type[Model]) -> Model:
+    """Read a submission, from JSON or from plain YAML; raises Trouble."""
     kind = media_type(request)
     if kind not in (JSON, YAML):
         raise wrong_media_type(JSON, YAML)
-    data = await read_bytes(request, parts.settings.body, take)
-    if kind == YAML:
-        return model(yaml=_text(data))
-    return await parse_json(data, model, parts.desk)
+    with parts.limits.body(owner) as take:
+        data = await read_bytes(request, parts.settings.body, take)
+        return model(yaml=_text(data)) if kind == YAML else await parse_json(data, model, parts.desk)
 
 
 Any_ = TypeVar("Any_", bound=BaseModel)

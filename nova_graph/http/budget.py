@@ -36,6 +36,9 @@ class _Batch:
         return self.width * self.height * self.count
 
 
+_USUAL = _Batch(NATIVE, NATIVE)
+
+
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What a graph asks for, added up over its nodes."""
@@ -86,7 +89,8 @@ def needs_of(bound: Bound, picture_size: PictureSize) -> Needs:
     for node in bound.nodes:
         ports = node.declaration.inputs
         before = _incoming(node, made, picture_size)
-        batch = replace(before, count=max(before.count, _number(node, "count", 1)))
+        count = _number(node, "count", 1)
+        batch = before if count <= before.count else replace(before, count=count)
         if "width" in ports and "height" in ports:
             batch = _resized(node, batch)
             pixels += batch.pixels
@@ -134,7 +138,9 @@ def _incoming(node: BoundNode, made: Mapping[str, _Batch], picture_size: Picture
             size = picture_size(str(binding.value))
             batches += [_Batch(*size)] if size is not None else []
     if not batches:
-        return _Batch(NATIVE, NATIVE)
+        return _USUAL
+    if len(batches) == 1:
+        return batches[0]
     largest = max(batches, key=lambda batch: batch.width * batch.height)
     return replace(largest, count=max(batch.count for batch in batches))
 

@@ -1,17 +1,13 @@
 """`/v1/check` and `/v1/plan`: a graph looked at, not run."""
 
-from typing import Annotated
+from fastapi import APIRouter, Request, Response
 
-from fastapi import APIRouter, Depends, Response
-
-from nova_graph.http.bodies import Submission, body_schema, submission_reader
+from nova_graph.http.bodies import Submission, body_schema, read_submission
 from nova_graph.http.problems import documented, placed_views
 from nova_graph.http.shared import Owner, Parts
 from nova_graph.http.views import CheckView, PlanView, answer, plan_view
 
 router = APIRouter(tags=["graphs"])
-
-Given = Annotated[Submission, Depends(submission_reader(Submission))]
 
 
 @router.post(
@@ -20,8 +16,9 @@ Given = Annotated[Submission, Depends(submission_reader(Submission))]
     openapi_extra=body_schema("Submission"),
     responses=documented(404, 413, 415, 422),
 )
-async def check(owner: Owner, parts: Parts, submission: Given) -> Response:
+async def check(request: Request, owner: Owner, parts: Parts) -> Response:
     """Check a graph; every mistake is told at once, in YAML with its place."""
+    submission = await read_submission(request, owner, parts, Submission)
     nodes, warnings = await parts.desk.do(lambda: parts.desk.check(owner, submission.given))
     return answer(CheckView(nodes=nodes, warnings=placed_views(warnings)))
 
@@ -32,7 +29,8 @@ async def check(owner: Owner, parts: Parts, submission: Given) -> Response:
     openapi_extra=body_schema("Submission"),
     responses=documented(404, 413, 415, 422),
 )
-async def plan(owner: Owner, parts: Parts, submission: Given) -> Response:
+async def plan(request: Request, owner: Owner, parts: Parts) -> Response:
     """Say which nodes would run, and which results are there already."""
-    ready = await parts.desk.do(lambda: parts.desk.plan(owner, submission.given))
+    submission = await read_submission(request, owner, parts, Submission)
+    ready = await parts.desk.plan(owner, submission.given)
     return answer(plan_view(ready.plan))

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from nova_graph.http.answers import ending_with_the_connection, ending_with_the_service
+from nova_graph.http.answers import ending_with_the_connection, ending_with_the_service, in_one_piece
 
 HEAD_BYTES: Final = 64 << 10
 """How long the head of a request may be, and what comes after its body."""
@@ -155,8 +155,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
-        whole = ending_with_the_service(app, cycle)
-        super()._start_asgi_task(cycle, ending_with_the_connection(whole, cycle))
+        ending = ending_with_the_connection(ending_with_the_service(app, cycle), cycle)
+        super()._start_asgi_task(cycle, in_one_piece(ending, cycle))
 
     def _count(self, size: int) -> None:
         self._fields += size

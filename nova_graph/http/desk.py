@@ -3,18 +3,20 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from engine.bind import bind, check
 from engine.bound import Bound
+from engine.cache import OnDisk
 from engine.document import document
 from engine.errors import Problem
 from engine.events import AnyEvent
 from engine.graph import Graph
 from engine.input_schema import input_schema
 from engine.parse import parse
-from engine.plan import Plan, make_plan
+from engine.plan import LookUp, Plan, make_plan
 from engine.reading import Readable
 from engine.run import run_plan
 from engine.services import Services
@@ -25,6 +27,7 @@ from nova_graph.http.budget import check_needs, check_size, check_values, check_
 from nova_graph.http.library import Library
 from nova_graph.http.picture_size import picture_size
 from nova_graph.http.settings import HttpSettings
+from nova_graph.http.short import is_short
 from nova_graph.http.uploads import Uploads
 from nova_graph.runtime import Runtime
 from nova_graph.service.backend import Answer
@@ -99,11 +102,18 @@ class Desk:
             return len(self._bind(owner, graph, given).nodes), graph.warnings
         return len(graph.nodes), check(graph, self.runtime.registry, opener=self.library.opener)
 
-    def plan(self, owner: str, given: Given) -> Ready:
+    async def plan(self, owner: str, given: Given) -> Ready:
         """Settle a graph, plan it, and answer it where nothing is left to compute; raises NovaError, Trouble."""
+        if is_short(given.tree, given.inputs, self.runtime.registry):
+            with suppress(OnDisk):
+                return self.plan_here(owner, given, self.runtime.services.cache.get_held)
+        return await self.do(lambda: self.plan_here(owner, given))
+
+    def plan_here(self, owner: str, given: Given, look_up: LookUp | None = None) -> Ready:
+        """Do in this thread what `plan` does; for `look_up` see `make_plan`."""
         bound = self._bind(owner, self._graph(given), given)
         services = self._services(owner)
-        plan = make_plan(bound, services)
+        plan = make_plan(bound, services, look_up)
         return Ready(given.name or CUSTOM, bound, plan, _answer(plan, services))
 
     def schema(self, name: str) -> dict[str, Json]:

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from nodes.values import File
-from nova_graph.http.bodies import JobSubmission, body_schema, submission_reader
+from nova_graph.http.bodies import JobSubmission, body_schema, read_submission
 from nova_graph.http.handing import NO_CLAIM, Claim, hand_in, handed_in_before, waited
 from nova_graph.http.problems import JOB, Trouble, documented
-from nova_graph.http.shared import Owner, Parts, Shared
+from nova_graph.http.shared import Owner, Parts, Shared, parts_of
 from nova_graph.http.views import Accepted, JobsView, JobView, PlanView, accepted_view, answer, job_view, plan_view
 from nova_graph.service.backend import OVER, Job
 
@@ -37,13 +37,14 @@ PICTURES: Final = ("image/png", "image/jpeg", "image/webp")
     responses={202: {"model": Accepted, "description": "The job is kept."}, **documented(404, 413, 415, 422, 507)},
 )
 async def submit(
+    request: Request,
     owner: Owner,
-    parts: Parts,
-    submission: Annotated[JobSubmission, Depends(submission_reader(JobSubmission))],
     idempotency_key: IdempotencyKey = None,
     wait: Wait = 0,
 ) -> Response:
     """Hand in a graph to be run; what was accepted is not lost, whatever happens to the service."""
+    parts = parts_of(request)
+    submission = await read_submission(request, owner, parts, JobSubmission)
     claim = NO_CLAIM
     if idempotency_key is not None:
         claim = Claim(idempotency_key, await parts.desk.do(submission.digest))
@@ -52,7 +53,7 @@ async def submit(
             return _accepted(parts, await waited(parts, owner, earlier, wait), None)
     if submission.webhook_url is not None:
         parts.courier.check(owner, submission.webhook_url)
-    ready = await parts.desk.do(lambda: parts.desk.plan(owner, submission.given))
+    ready = await parts.desk.plan(owner, submission.given)
     job = await hand_in(parts, owner, ready, wait=wait, claim=claim, webhook_url=submission.webhook_url or "")
     return _accepted(parts, job, plan_view(ready.plan))
 

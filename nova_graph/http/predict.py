@@ -70,7 +70,7 @@ async def predict(request: Request, owner: Owner, parts: Parts) -> Response:
         data = await read_bytes(request, parts.settings.body, take)
         fields = (await parse_json(data, Fields, parts.desk)).root
     inputs = graph_inputs(fields, face=parts.settings.face)
-    ready = await parts.desk.do(lambda: parts.desk.plan(owner, Given(name=DEFAULT, inputs=inputs)))
+    ready = await parts.desk.plan(owner, Given(name=DEFAULT, inputs=inputs))
     job = await hand_in(parts, owner, ready, wait=parts.settings.patience)
     if job.state not in OVER:
         return answer(job_view(job, parts.discretion), 202, {"Location": job_url(job), **_headers(job)})

@@ -4,8 +4,10 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import Depends, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from fastapi.security.utils import get_authorization_scheme_param
 
 from nova_graph.http.auth import LOCAL, Keys
 from nova_graph.http.desk import Desk
@@ -40,33 +42,40 @@ class Shared:
         return self.desk.uploads
 
 
-async def shared_parts(request: Request) -> Shared:
+def parts_of(request: Request) -> Shared:
     """Return the parts of the service that a request came to."""
     parts: Shared = request.app.state.shared
     return parts
 
 
-Parts = Annotated[Shared, Depends(shared_parts)]
+async def _parts(request: Request) -> Shared:
+    return parts_of(request)
 
-_bearer = HTTPBearer(auto_error=False, description="One of NOVA_API_KEYS; none is needed where that is unset.")
+
+Parts = Annotated[Shared, Depends(_parts)]
 
 
-async def caller(
-    request: Request,
-    parts: Parts,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-) -> str:
-    """Return the owner that a request speaks for; raises Trouble without a good key, or after too many requests."""
-    if not parts.keys.are_needed:
-        return LOCAL
-    if credentials is None:
-        raise _no_key("A key is needed.")
-    owner = parts.keys.owner(credentials.credentials)
-    if owner is None:
-        parts.limits.count_wrong_key(request.client.host if request.client else "")
-        raise _no_key("This key is not known.")
-    parts.limits.count_request(owner)
-    return owner
+class Caller(SecurityBase):
+    """Tells whom a request speaks for by its API key; a bearer token to whoever reads the API's description."""
+
+    def __init__(self) -> None:
+        self.scheme_name = "HTTPBearer"
+        self.model = HTTPBearer(description="One of NOVA_API_KEYS; none is needed where that is unset.")
+
+    async def __call__(self, request: Request) -> str:
+        """Return the owner; raises Trouble without a good key, or after too many requests."""
+        parts = parts_of(request)
+        if not parts.keys.are_needed:
+            return LOCAL
+        scheme, key = get_authorization_scheme_param(request.headers.get("authorization"))
+        if scheme.lower() != "bearer" or not key:
+            raise _no_key("A key is needed.")
+        owner = parts.keys.owner(key)
+        if owner is None:
+            parts.limits.count_wrong_key(request.client.host if request.client else "")
+            raise _no_key("This key is not known.")
+        parts.limits.count_request(owner)
+        return owner
 
 
 def _no_key(detail: str) -> Trouble:
@@ -74,4 +83,4 @@ def _no_key(detail: str) -> Trouble:
     return Trouble(401, detail, hint=hint, headers={"WWW-Authenticate": "Bearer"})
 
 
-Owner = Annotated[str, Depends(caller)]
+Owner = Annotated[str, Depends(Caller())]

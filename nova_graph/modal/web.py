@@ -7,6 +7,7 @@ from typing import TypeVar
 from fastapi import FastAPI
 
 from engine.errors import AssetError
+from engine.plan import LookUp
 from nova_graph.http.app import create_app
 from nova_graph.http.desk import Desk, Given, Ready
 from nova_graph.http.library import Library, read_library
@@ -40,9 +41,13 @@ class VolumeDesk(Desk):
         self._gate = gate
         self._fallback = front.fallback
 
-    def plan(self, owner: str, given: Given) -> Ready:
-        """Settle and plan a graph; raises AssetError too for files that a GPU container lacks or cannot use."""
-        ready = super().plan(owner, given)
+    async def plan(self, owner: str, given: Given) -> Ready:
+        """Settle and plan a graph, whose results may have come onto the Volume meanwhile; raises as `plan_here`."""
+        return await self.do(lambda: self.plan_here(owner, given))
+
+    def plan_here(self, owner: str, given: Given, look_up: LookUp | None = None) -> Ready:
+        """Plan a graph in this thread; raises AssetError too for files that a GPU container lacks or cannot use."""
+        ready = super().plan_here(owner, given, look_up)
         if not self._fallback:
             refuse_pending(ready.plan)
             refuse_unfit(ready.plan)

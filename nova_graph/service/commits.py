@@ -1,7 +1,7 @@
 """Changes to the ledger, many of them under one commit.
 
 A commit waits for the disk. All changes that come while one commit is waiting share the next, so a crowd of jobs
-costs a few waits, and one job alone costs one.
+costs a few waits. Changes that nobody waits for share the commit of the next one that somebody does wait for.
 """
 
 import asyncio
@@ -20,6 +20,9 @@ Change = Callable[[sqlite3.Connection], T]
 
 MOST_TOGETHER: Final = 1000
 """Changes in one transaction."""
+
+PATIENCE: Final = 0.005
+"""Seconds that a change may wait for another to share its commit with."""
 
 _FULL: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
@@ -42,31 +45,48 @@ class Commits:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._asked: SimpleQueue[_Asked | None] = SimpleQueue()
+        self._held: list[_Asked] = []
+        """Changes that wait for another."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._asked: SimpleQueue[list[_Asked] | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = Thread(target=self._work, name="nova-graph ledger", daemon=True)
         self._thread.start()
         self.count = 0
         """Commits so far."""
 
-    def make(self, change: Change[T]) -> "asyncio.Future[T]":
-        """Make a change after all that came before; the future raises StoreFull where the disk does not take it."""
+    def make(self, change: Change[T], *, patiently: bool = False) -> "asyncio.Future[T]":
+        """Make a change after all that came before; the future raises StoreFull where the disk does not take it.
+
+        One that is made `patiently` may wait for another: up to `PATIENCE`, unless the process is killed before.
+        """
         future: asyncio.Future[T] = self._loop.create_future()
-        self._asked.put(_Asked(change, future))
+        self._held.append(_Asked(change, future))
+        if not patiently:
+            self._hand_over()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(PATIENCE, self._hand_over)
         return future
 
     async def close(self) -> None:
         """Make what was asked for, then close the connection."""
+        self._hand_over()
         self._asked.put(None)
         await asyncio.to_thread(self._thread.join)
+
+    def _hand_over(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        held, self._held = self._held, []
+        self._asked.put(held)
 
     def _work(self) -> None:
         more = True
         while more:
-            first = self._asked.get()
-            if first is None:
+            batch = self._asked.get()
+            if batch is None:
                 break
-            batch = [first]
             more = self._gather(batch)
             answers = self._perform(batch)
             self._deliver(answers)
@@ -81,7 +101,7 @@ class Commits:
                 return True
             if asked is None:
                 return False
-            batch.append(asked)
+            batch.extend(asked)
         return True
 
     def _perform(self, batch: list[_Asked]) -> list[_Answered]:

@@ -215,7 +215,8 @@ class Dispatcher:
             cold=job.cold,
             attempts=job.attempts,
         )
-        self._register.note(job, change, lines)
+        # A short job is over before this is on the disk: then both are one commit.
+        self._register.note(job, change, lines, patiently=True)
         self._later(job.seconds, self._be_late, job)
         if job.cancelled:
             self._stop_running(job, _NOT_STOPPED)

@@ -102,9 +102,9 @@ class Ledger:
         """Make a change of `transitions`."""
         return self._commits.make(change)
 
-    def note(self, change: Change[Any]) -> "asyncio.Future[Any]":
-        """Make a change that nobody need wait for; if it fails, the log says so."""
-        future = self._commits.make(change)
+    def note(self, change: Change[Any], *, patiently: bool = False) -> "asyncio.Future[Any]":
+        """Make a change that nobody need wait for; if it fails, the log says so. See `Commits.make`."""
+        future = self._commits.make(change, patiently=patiently)
         future.add_done_callback(_log_failure)
         return future
 

@@ -59,9 +59,9 @@ class Register:
             self._owners[job.owner] -= 1
             self._owners += Counter()
 
-    def note(self, job: LiveJob, change: Change[bool], lines: Lines) -> None:
+    def note(self, job: LiveJob, change: Change[bool], lines: Lines, *, patiently: bool = False) -> None:
         """Change the ledger without waiting for it; the events are shown once they are there."""
-        self.show_after(self.ledger.note(change), job, lines)
+        self.show_after(self.ledger.note(change, patiently=patiently), job, lines)
 
     def show_after(self, future: "asyncio.Future[bool]", job: LiveJob, lines: Lines) -> None:
         """Show events of a job once the ledger has them."""

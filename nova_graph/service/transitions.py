@@ -121,7 +121,8 @@ def finish(db: sqlite3.Connection, number: int, outcome: Outcome, lines: Lines) 
     ).fetchone()
     if not _record(db, number, row, lines):
         return False
-    _insert_pictures(db, number, outcome.pictures)
+    if outcome.pictures:
+        _insert_pictures(db, number, outcome.pictures)
     db.execute("DELETE FROM documents WHERE job = ?", (number,))
     return True
 

@@ -13,7 +13,7 @@ from threading import enumerate as enumerate_threads
 import pytest
 from pydantic import ValidationError
 
-from engine.cache import Cache
+from engine.cache import Cache, OnDisk
 from engine.memory import Memory, size_of
 from engine.node import Output
 from engine.store import Store
@@ -103,6 +103,19 @@ def test_a_hit_says_where_it_was(store: Store, warnings: list[str]) -> None:
         assert cache.get(KEY, Numbered) == (numbered(1), "disk")
         assert cache.get(KEY, Numbered) == (numbered(1), "memory")
     assert warnings == []
+
+
+def test_what_is_on_disk_only_is_not_held(store: Store, warnings: list[str]) -> None:
+    with opened(store, warnings) as cache:
+        assert cache.get_held(KEY, Numbered) is None
+        cache.put(KEY, numbered(1), stored=True, about="Numbered")
+        assert cache.get_held(KEY, Numbered) == (numbered(1), "memory")
+    with opened(store, warnings) as cache:
+        with pytest.raises(OnDisk):
+            cache.get_held(KEY, Numbered)
+        assert cache.get_held(KEY, Numbered, stored=False) is None
+        assert cache.get(KEY, Numbered) == (numbered(1), "disk")
+        assert cache.get_held(KEY, Numbered) == (numbered(1), "memory")
 
 
 def test_a_value_is_visible_before_it_is_written(slow: SlowStore, warnings: list[str]) -> None:

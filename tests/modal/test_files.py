@@ -139,7 +139,7 @@ def test_weights_that_are_something_else_are_refused_before_a_gpu_is_asked(
     desk = VolumeDesk(Gate(unshared()), front, read_library(limits.library), uploads, limits)
     try:
         with pytest.raises(AssetRefused, match=told):
-            asyncio.run(desk.do(lambda: desk.plan("alice", Given(tree=graph))))
+            asyncio.run(desk.plan("alice", Given(tree=graph)))
     finally:
         desk.close()
 
@@ -163,7 +163,7 @@ def test_a_picture_that_came_to_another_web_container_a_moment_ago_is_looked_for
     async def check() -> None:
         assert await desk.do(lambda: uploads.list("alice")) == ()
         name = there.keep("alice", png(16, 8)).name
-        ready = await desk.do(lambda: desk.plan("alice", Given(tree=loading(name))))
+        ready = await desk.plan("alice", Given(tree=loading(name)))
         assert ready.plan.to_run
         assert len(reloads) == 2
 

@@ -1,6 +1,7 @@
 """Clients that are slow, broken or rude."""
 
 import contextlib
+import json
 import select
 import socket
 import time
@@ -210,3 +211,30 @@ def test_a_web_socket_is_not_spoken(service: Service) -> None:
         raw.settimeout(5)
         assert b" 101 " not in raw.recv(65536)
     assert service.is_well()
+
+
+def test_an_answer_is_sent_in_one_piece(service: Service) -> None:
+    with connected(service) as raw:
+        for _ in range(3):
+            raw.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            head, _, body = raw.recv(65536).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK")
+            assert f"content-length: {len(body)}".encode() in head
+            assert body
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_an_answer_that_ends_the_connection_is_whole(service: Service, version: str) -> None:
+    with connected(service) as raw:
+        raw.sendall(f"GET /openapi.json HTTP/{version}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        head, _, body = rest(raw).partition(b"\r\n\r\n")
+        assert f"content-length: {len(body)}".encode() in head
+        assert json.loads(body)["openapi"]
+
+
+def test_a_head_alone_is_sent(service: Service) -> None:
+    with connected(service) as raw:
+        raw.sendall(b"HEAD /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        head, _, body = rest(raw).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 ")
+        assert body == b""

@@ -34,6 +34,13 @@ async def accepted(service: Service, graph: object, key: str = "") -> str:
     return str(answer["job"])
 
 
+async def noted_as_running(service: Service, job: str) -> None:
+    """Wait until a job runs, and until that is on the disk: the first time nobody else waits for it."""
+    while (await service.ask(wait=job, seconds=0))["state"] != "running":
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+
+
 def test_what_was_accepted_survives_the_service(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
 
@@ -42,6 +49,7 @@ def test_what_was_accepted_survives_the_service(tmp_path: Path) -> None:
         first = await accepted(service, single("Wait", path=str(notes), steps=30))
         waiting = [await accepted(service, trivial(value), f"key {value}") for value in range(20)]
         await until_lines(notes, 1)
+        await noted_as_running(service, first)
         await service.kill()
         async with running(tmp_path) as backend:
             for value, job_id in enumerate(waiting):
@@ -90,10 +98,7 @@ def test_a_job_that_takes_the_service_with_it_is_given_up(tmp_path: Path) -> Non
         harmless = await accepted(service, trivial(1))
         for life in range(1, 4):
             await until_lines(notes, life)
-            # That it runs is noted at once, but nobody waits for the disk the first time.
-            while (await service.ask(wait=deadly, seconds=0))["state"] != "running":
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(0.1)
+            await noted_as_running(service, deadly)
             await service.kill()
             service = await start_service(tmp_path)
         assert (await service.ask(wait=deadly, seconds=0))["state"] == "failed"

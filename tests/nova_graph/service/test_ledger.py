@@ -73,6 +73,34 @@ def test_changes_that_come_together_share_one_commit(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+def test_a_patient_change_shares_the_commit_of_the_next(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with await open_ledger(tmp_path) as ledger:
+            await ledger.accept(entry(1), Lines(("queued",)))
+            before = ledger.commits
+            change = partial(transitions.begin, number=1, lines=Lines(("running",)), at=1.5, cold=0.5, attempts=1)
+            patient = ledger.note(change, patiently=True)
+            assert await finish(ledger, 1)
+            assert await patient
+            assert ledger.commits == before + 1
+            assert [event.data for event in ledger.read.events(1, 0)] == ["queued", "running", "done"]
+
+    asyncio.run(check())
+
+
+def test_a_patient_change_is_made_though_none_follows(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with await open_ledger(tmp_path) as ledger:
+            await ledger.accept(entry(1), Lines(("queued",)))
+            assert await ledger.note(partial(transitions.append, number=1, lines=Lines(("x",))), patiently=True)
+            last = ledger.note(partial(transitions.append, number=1, lines=Lines(("y",))), patiently=True)
+        assert await last
+        async with await open_ledger(tmp_path) as ledger:
+            assert [event.data for event in ledger.read.events(1, 0)] == ["queued", "x", "y"]
+
+    asyncio.run(check())
+
+
 def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
     connection = open_writer(tmp_path / "ledger.sqlite")
     full = 2
