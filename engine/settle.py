@@ -53,7 +53,8 @@ def _fill(given: GraphInput, words: Words, values: Mapping[str, Json], problems:
             problems.add(f"{name} is {_types(given)}: this graph is for inclusion in others", given.tree)
         return Wrong()
     if name not in values and not given.has_default:
-        problems.add(f"the graph needs a value for {name}", given.tree)
+        flag = name.replace("_", "-")
+        problems.add(f"the graph needs a value for {name}: an input such as --{flag} on a command line", given.tree)
         return Wrong()
     span = None if name in values else given.default_tree.span
     try:

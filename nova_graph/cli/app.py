@@ -237,15 +237,30 @@ def submit(
     out: Out = OUTPUTS,
     json: AsJson = False,
     previews: Previews = False,
+    sweep: Sweep = None,
+    grid: Grid = False,
     traceback: Traceback = False,
     help_: Help = False,
 ) -> None:
     """Run a graph on a service and save its pictures here. The key for it is in NOVA_API_KEY."""
     from nova_graph.cli.commands.submit import SubmitOptions, submit_graph
+    from nova_graph.cli.sweeping import check_together
 
     given = collect(ctx, graph, settings, help_, traceback, url=url)
     lines = open_lines(json, traceback, previews=previews)
-    perform(lambda: submit_graph(given, SubmitOptions(url, out), lines), traceback, lines)
+    options = SubmitOptions(url, out)
+
+    def act() -> bool | None:
+        sweeps = tuple(sweep or ())
+        check_together(sweeps, grid=grid, as_json=json)
+        if sweeps:
+            from nova_graph.cli.commands.submit_sweep import submit_sweep
+
+            return submit_sweep(given, options, sweeps, grid=grid)
+        submit_graph(given, options, lines)
+        return None
+
+    perform(act, traceback, lines)
 
 
 @app.command()

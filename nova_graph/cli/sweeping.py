@@ -77,14 +77,19 @@ def read_sweep(sweeps: Sequence[str], inputs: Mapping[str, Words]) -> Sweep:
     return found
 
 
+def refuse_given(sweep: Sweep, inputs: Mapping[str, Json]) -> None:
+    """Refuse an input that is swept and given a value too; raises UsageError."""
+    for axis in sweep.axes:
+        if axis.name in inputs:
+            raise UsageError(f"{axis.name} is given twice: a value, and with --sweep", hint="Leave one of them out.")
+
+
 def bind_runs(graph: "GraphFile", inputs: Mapping[str, Json], sweep: Sweep) -> list[Bound]:
     """Settle every run before the first begins; a seed that is drawn is drawn once for all.
 
     Raises GraphErrors, and UsageError where an input is swept and given a value too.
     """
-    for axis in sweep.axes:
-        if axis.name in inputs:
-            raise UsageError(f"{axis.name} is given twice: a value, and with --sweep", hint="Leave one of them out.")
+    refuse_given(sweep, inputs)
     first, *rest = sweep.inputs
     bound = graph.bind({**inputs, **first})
     seeds = {name: given.value for name, given in bound.inputs.items() if "seed" in types_of(given.schema)}

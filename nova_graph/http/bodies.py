@@ -10,8 +10,9 @@ from starlette.requests import ClientDisconnect
 
 from engine.values import Json
 from nova_graph.http.desk import Desk, Given
+from nova_graph.http.kinds import INPUT
 from nova_graph.http.limits import Take
-from nova_graph.http.problems import INPUT, PlacedView, Trouble, trouble_of_validation
+from nova_graph.http.problems import PlacedView, Trouble, trouble_of_validation
 from nova_graph.http.shared import Shared
 
 JSON: Final = "application/json"

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from engine.bound import Binding, Bound, BoundNode, Literal, Reference, Several
 from engine.graph import Graph
 from engine.reading import Readable
-from nova_graph.http.problems import LIMIT, PlacedView, Trouble
+from nova_graph.http.kinds import LIMIT
+from nova_graph.http.problems import PlacedView, Trouble
 from nova_graph.http.settings import HttpSettings
 
 NATIVE = 1024

@@ -10,10 +10,18 @@ from uuid import uuid4
 
 import httpx
 from pydantic import SecretStr
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
 
-from engine.errors import NovaError, Problem, Span
+from engine.errors import AssetError, GraphErrors, NovaError, Problem, Span
 from engine.values import Json
+from nova_graph.http.kinds import ASSET, GRAPH
 
 PATIENCE: Final = 30.0
 """Seconds for one answer; streams of events send something at least every fifteen."""
@@ -34,6 +42,14 @@ class ServiceError(NovaError):
     """A service refused something, or cannot be reached."""
 
 
+class TooMany(ServiceError):
+    """The service takes no more jobs, or requests, for so many seconds."""
+
+    def __init__(self, message: str, seconds: float, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.seconds = seconds
+
+
 class _Away(Exception):
     """The service does not answer just now."""
 
@@ -41,7 +57,7 @@ class _Away(Exception):
 class ServiceClient:
     """Speaks with a service. Once it was there, requests are repeated while it is away; none is carried out twice.
 
-    Use it as a context manager. Methods raise ServiceError.
+    Use it as a context manager. Methods raise ServiceError, and GraphErrors or AssetError for what a graph asks for.
     """
 
     def __init__(self, url: str, key: SecretStr, *, away: float = AWAY) -> None:
@@ -67,10 +83,18 @@ class ServiceClient:
         return str(self._json("POST", "/v1/files", data, {"Content-Type": media_type})["name"])
 
     def submit(self, graph: str | Mapping[str, Json], inputs: Mapping[str, Json]) -> dict[str, Any]:
-        """Hand in a graph, by name or whole; it becomes one job, however often the request had to be sent."""
+        """Hand in a graph, by name or whole; it becomes one job, however often the request had to be sent.
+
+        Raises TooMany where the service takes no more now; other methods wait for a while then.
+        """
         body = json.dumps({"graph": graph, "inputs": dict(inputs)}, allow_nan=False).encode()
         headers = {"Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
-        return self._json("POST", "/v1/jobs", body, headers)
+        return self._json("POST", "/v1/jobs", body, headers, patient=False)
+
+    def plan(self, graph: str | Mapping[str, Json], inputs: Mapping[str, Json]) -> dict[str, Any]:
+        """Say what a job would do, without handing it in."""
+        body = json.dumps({"graph": graph, "inputs": dict(inputs)}, allow_nan=False).encode()
+        return self._json("POST", "/v1/plan", body, {"Content-Type": "application/json"})
 
     def job(self, job_id: str) -> dict[str, Any]:
         """Return a job as it stands."""
@@ -96,9 +120,10 @@ class ServiceClient:
                     yield data
                     if data.get("event") == "done":
                         return
-            except (httpx.TransportError, _Away) as error:
+            except (httpx.TransportError, _Away, TooMany) as error:
                 if time.monotonic() - since > self._away:
                     raise self._unreachable(error) from None
+                time.sleep(error.seconds if isinstance(error, TooMany) else 0)
             else:
                 if is_over:
                     return
@@ -122,9 +147,15 @@ class ServiceClient:
                     data = ""
 
     def _json(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        patient: bool = True,
     ) -> dict[str, Any]:
-        answer = self._request(method, path, body, headers)
+        answer = self._request(method, path, body, headers, patient=patient)
         try:
             tree = answer.json()
         except ValueError:
@@ -134,12 +165,19 @@ class ServiceClient:
         return tree
 
     def _request(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        patient: bool = True,
     ) -> httpx.Response:
+        passing = (httpx.TransportError, _Away, TooMany) if patient else (httpx.TransportError, _Away)
         retrying = Retrying(
-            retry=retry_if_exception_type((httpx.TransportError, _Away)),
+            retry=retry_if_exception_type(passing),
             stop=stop_after_delay(self._away) if self._was_there else stop_after_attempt(1),
-            wait=wait_exponential_jitter(multiplier=0.2, max=5),
+            wait=_pause,
             reraise=True,
         )
         try:
@@ -167,6 +205,15 @@ class ServiceClient:
         raise error_of(answer)
 
 
+_BACKOFF: Final = wait_exponential_jitter(multiplier=0.2, max=5)
+
+
+def _pause(state: RetryCallState) -> float:
+    """Return the seconds before a request is sent again: those that the service names, where it does."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    return error.seconds if isinstance(error, TooMany) else _BACKOFF(state)
+
+
 def _base_url(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
@@ -184,17 +231,29 @@ def _authorization(key: SecretStr) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"} if text else {}
 
 
-def error_of(answer: httpx.Response) -> ServiceError:
-    """Return what an answer complains of, its positions included."""
+def error_of(answer: httpx.Response) -> NovaError:
+    """Return what an answer complains of, positions included: in a graph, in what it names, or else."""
     try:
         problem = answer.json() if answer.headers.get("content-type", "").startswith(_PROBLEM) else {}
     except ValueError:
         problem = {}
     if not isinstance(problem, dict) or not problem:
         return ServiceError(f"the service answered with status {answer.status_code}", hint="Is the address right?")
-    parts = [str(_placed(item)) for item in problem.get("problems", ()) if isinstance(item, dict)]
-    hint = KEY_HINT if answer.status_code == httpx.codes.UNAUTHORIZED else str(problem.get("hint", ""))
-    return ServiceError("\n".join([*parts, str(problem.get("detail", ""))]), hint=hint)
+    problems = [_placed(item) for item in problem.get("problems", ()) if isinstance(item, dict)]
+    detail, hint = str(problem.get("detail", "")), str(problem.get("hint", ""))
+    if problem.get("type") == GRAPH:
+        return GraphErrors(problems or [Problem(detail)])
+    if problem.get("type") == ASSET:
+        return AssetError(detail, hint=hint)
+    text = "\n".join([*map(str, problems), detail])
+    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        return TooMany(text, _retry_after(answer), hint=hint)
+    return ServiceError(text, hint=KEY_HINT if answer.status_code == httpx.codes.UNAUTHORIZED else hint)
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    text = answer.headers.get("retry-after", "")
+    return min(float(text), AWAY) if text.isdecimal() and len(text) <= len("86400") else 1.0
 
 
 def _placed(item: Mapping[str, Any]) -> Problem:

@@ -11,7 +11,8 @@ from nodes.pictures.decode import decode_picture
 from nodes.pictures.formats import open_picture
 from nova_graph.http.bodies import media_type, read_bytes, wrong_media_type
 from nova_graph.http.desk import Desk
-from nova_graph.http.problems import ASSET, Trouble, documented
+from nova_graph.http.kinds import ASSET
+from nova_graph.http.problems import Trouble, documented
 from nova_graph.http.shared import Owner, Parts
 from nova_graph.http.uploads import MEDIA_TYPES, Upload, Uploads, UploadsFull
 from nova_graph.http.views import FilesView, FileView, answer, file_view

@@ -5,7 +5,8 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from nova_graph.http.desk import Ready
-from nova_graph.http.problems import INPUT, Trouble, too_many
+from nova_graph.http.kinds import INPUT
+from nova_graph.http.problems import Trouble, too_many
 from nova_graph.http.shared import Shared
 from nova_graph.service.backend import OVER, Job, NewJob
 

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from nodes.values import File
 from nova_graph.http.bodies import JobSubmission, body_schema, read_submission
 from nova_graph.http.handing import NO_CLAIM, Claim, hand_in, handed_in_before, waited
-from nova_graph.http.problems import JOB, Trouble, documented
+from nova_graph.http.kinds import JOB
+from nova_graph.http.problems import Trouble, documented
 from nova_graph.http.shared import Owner, Parts, Shared, parts_of
 from nova_graph.http.views import Accepted, JobsView, JobView, PlanView, accepted_view, answer, job_view, plan_view
 from nova_graph.service.backend import OVER, Job

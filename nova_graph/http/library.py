@@ -8,7 +8,8 @@ from engine.graph import Graph
 from engine.openers import SUFFIXES, LibraryOpener
 from engine.parse import parse
 from engine.source import MAX_BYTES
-from nova_graph.http.problems import GRAPH, Trouble
+from nova_graph.http.kinds import GRAPH
+from nova_graph.http.problems import Trouble
 
 DEFAULT = "default"
 """The graph behind `/predict`."""

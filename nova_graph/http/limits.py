@@ -9,7 +9,8 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from nova_graph.http.problems import LIMIT, Trouble, too_many
+from nova_graph.http.kinds import LIMIT
+from nova_graph.http.problems import Trouble, too_many
 from nova_graph.http.settings import HttpSettings
 
 WRONG_KEYS = 30

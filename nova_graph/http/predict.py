@@ -12,8 +12,9 @@ from nova_graph.http.bodies import JSON, media_type, parse_json, read_bytes, wro
 from nova_graph.http.desk import Given
 from nova_graph.http.handing import hand_in
 from nova_graph.http.jobs import PICTURES, picture_response
+from nova_graph.http.kinds import INPUT, JOB
 from nova_graph.http.library import DEFAULT
-from nova_graph.http.problems import INPUT, JOB, PlacedView, Trouble, documented
+from nova_graph.http.problems import PlacedView, Trouble, documented
 from nova_graph.http.shared import Owner, Parts, Shared
 from nova_graph.http.views import JobView, PictureView, PredictionView, answer, job_url, job_view
 from nova_graph.service.backend import OVER, Job

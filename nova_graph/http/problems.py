@@ -11,16 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from engine.errors import AssetError, GraphErrors, NovaError, Problem
+from nova_graph.http.kinds import ASSET, GRAPH, INPUT, LIMIT, PLAIN
 from nova_graph.http.privacy import Discretion
 from nova_graph.service.backend import QueueFull, StoreFull
 
 MEDIA_TYPE: Final = "application/problem+json"
-GRAPH: Final = "urn:nova-graph:problem:graph"
-ASSET: Final = "urn:nova-graph:problem:asset"
-LIMIT: Final = "urn:nova-graph:problem:limit"
-INPUT: Final = "urn:nova-graph:problem:request"
-JOB: Final = "urn:nova-graph:problem:job"
-PLAIN: Final = "about:blank"
 
 METHOD_NOT_ALLOWED: Final = 405
 LONGEST: Final = 1000

@@ -17,8 +17,9 @@ import httpx
 from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, wait_exponential_jitter
 
 from nova_graph.http.addresses import Resolve, WrongAddress, check_url, find_target, resolve_host
+from nova_graph.http.kinds import INPUT
 from nova_graph.http.privacy import Discretion
-from nova_graph.http.problems import INPUT, Trouble, too_many
+from nova_graph.http.problems import Trouble, too_many
 from nova_graph.http.settings import HttpSettings
 from nova_graph.http.views import job_view
 from nova_graph.service.backend import OVER, Backend, Job

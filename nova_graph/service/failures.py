@@ -27,8 +27,7 @@ def _is_full(error: BaseException) -> bool:
 
 
 def _is_lost(error: BaseException) -> bool:
-    name = type(error).__name__
-    return name == "AcceleratorError" or (name != "OutOfMemoryError" and _says(error, _LOST))
+    return not _is_full(error) and (type(error).__name__ == "AcceleratorError" or _says(error, _LOST))
 
 
 def _says(error: BaseException, words: tuple[str, ...]) -> bool:

@@ -330,7 +330,7 @@ outputs: {a: $a.value}
 def test_a_graph_without_values_for_its_inputs_can_be_checked() -> None:
     text = GRAPH.replace("type: integer, default: 5", "type: integer")
     assert check(parse(text), REGISTRY) == ()
-    assert errors(text) == ["the graph needs a value for steps"]
+    assert errors(text) == ["the graph needs a value for steps: an input such as --steps on a command line"]
     assert bindings(bound(text, {"steps": 3}), "count")["steps"] == 3
 
 

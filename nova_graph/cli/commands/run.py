@@ -134,6 +134,14 @@ def close_display(summary: Summary, saved: tuple[Saved, ...], lines: "Lines | No
     console.print(summary_line(summary))
 
 
+def say_summary(summary: Summary) -> None:
+    """Say in one line how a run ended that is one of several."""
+    from nova_graph.cli.tables import summary_line
+
+    if summary.done is not None:
+        say(summary_line(summary))
+
+
 def print_outputs(outputs: Mapping[str, object], saved: tuple[Saved, ...]) -> None:
     """Print the paths of pictures, and the outputs that are plain values; the rest stays in the graph."""
     print_paths(saved)

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from engine.bound import Bound
 from engine.errors import NovaError
 from engine.values import Json
 from nodes.values import File
 from nova_graph.cli.commands.inputs import print_flags
-from nova_graph.cli.commands.run import close_display, display, print_outputs
+from nova_graph.cli.commands.run import Show, close_display, display, print_outputs
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.flags import read_flags, read_settings
 from nova_graph.cli.interrupt import stopping
 from nova_graph.cli.opening import Given, given_inputs, open_graph, open_runtime
 from nova_graph.cli.printing import harmless
-from nova_graph.cli.saving import Saved, save_files
+from nova_graph.cli.saving import Saved, check_folder, check_out, save_files
 from nova_graph.cli.summary import Summary
 from nova_graph.http.client import ServiceClient
 from nova_graph.http.heard import event_of
@@ -42,30 +43,42 @@ class SubmitOptions:
     out: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a job gave: outputs that are plain values, and pictures."""
+
+    outputs: Mapping[str, object]
+    files: list[File]
+
+
 class JobFailed(NovaError):
     """A job did not come to its end."""
 
 
 def submit_graph(given: Given, options: SubmitOptions, lines: "Lines | None") -> None:
     """Run a graph file, or a graph that the service knows by name; raises NovaError."""
-    with _client(options.url) as client:
+    with open_client(options.url) as client:
         if given.path.is_file():
-            job = client.submit(_own_graph(given, client), {})
+            check_out([bound := _own_bound(given)], options.out)
+            job = client.submit(sent_along(bound, client), {})
         else:
-            job = client.submit(str(given.path), _known_inputs(given, client))
+            check_folder(options.out)
+            job = client.submit(str(given.path), known_inputs(given, client))
         if lines is None:
             _print_origins(job)
-        _follow_and_save(client, job, options.out, given.path.stem, lines)
+        with stopping(lambda: stop_job(client, job["id"])):
+            _follow_and_save(client, job, options.out, given.path.stem, lines)
 
 
 def print_known_inputs(name: str, url: str) -> None:
     """Print the flags of a graph that the service knows by name; raises NovaError."""
-    with _client(url) as client:
+    with open_client(url) as client:
         schema = client.schema(name)
-    print_flags(name, str(schema.get("title", "")), _words(schema))
+    print_flags(name, str(schema.get("title", "")), known_words(schema))
 
 
-def _client(url: str) -> ServiceClient:
+def open_client(url: str) -> ServiceClient:
+    """Return a client with the key of the environment; raises ServiceError."""
     return ServiceClient(url, SecretStr(os.environ.get(KEY, "")))
 
 
@@ -73,13 +86,17 @@ def _say_absent(name: str) -> None:
     sys.stderr.write(f"note: {harmless(name)} is no file here; the service is asked for a picture of that name\n")
 
 
-def _own_graph(given: Given, client: ServiceClient) -> dict[str, Json]:
-    """Settle a graph here, so that mistakes show with their places, and send the pictures it names."""
-    from engine.document import document
-
+def _own_bound(given: Given) -> Bound:
+    """Settle a graph here, so that mistakes show with their places; raises UsageError, GraphErrors."""
     with open_runtime(on_disk=False) as runtime:
         graph = open_graph(given.path, runtime)
-        bound = graph.bind(given_inputs(graph, given))
+        return graph.bind(given_inputs(graph, given))
+
+
+def sent_along(bound: Bound, client: ServiceClient) -> dict[str, Json]:
+    """Send the pictures of this machine that a graph names; returns it with their names there. Raises NovaError."""
+    from engine.document import document
+
     tree: Any = document(bound)
     for node, port, path, origin in _pictures(bound.nodes):
         if not Path(path).is_file():
@@ -107,20 +124,24 @@ def _pictures(nodes: Any) -> list[tuple[str, str, str, str | None]]:
     return found
 
 
-def _known_inputs(given: Given, client: ServiceClient) -> dict[str, Json]:
+def known_inputs(given: Given, client: ServiceClient) -> dict[str, Json]:
     """Return the inputs for a graph of the service; files of pictures among them are sent."""
-    words = _words(client.schema(str(given.path)))
+    words = known_words(client.schema(str(given.path)))
     inputs = {**read_flags(given.tokens, words, given.options), **read_settings(given.settings, words)}
-    for name, value in inputs.items():
-        if isinstance(value, str) and Path(value).suffix.lower() in _PICTURES:
-            if Path(value).is_file():
-                inputs[name] = _send(Path(value), client)
-            else:
-                _say_absent(value)
-    return inputs
+    return {name: sent_picture(value, client) for name, value in inputs.items()}
 
 
-def _words(schema: Mapping[str, Any]) -> dict[str, dict[str, Json]]:
+def sent_picture(value: Json, client: ServiceClient) -> Json:
+    """Return what the service calls a picture of this machine, once it was sent; any other value as it is."""
+    if not isinstance(value, str) or Path(value).suffix.lower() not in _PICTURES:
+        return value
+    if Path(value).is_file():
+        return _send(Path(value), client)
+    _say_absent(value)
+    return value
+
+
+def known_words(schema: Mapping[str, Any]) -> dict[str, dict[str, Json]]:
     """Return the declarations of inputs that a schema was made from."""
     words = dict(schema.get("properties", {}))
     for name, declared in words.items():
@@ -152,29 +173,35 @@ def _follow_and_save(
 ) -> None:
     summary = Summary()
     saved: tuple[Saved, ...] = ()
-    last: Mapping[str, Any] = {}
     try:
-        with display(lines) as show, stopping(lambda: _stop(client, job["id"])):
-            for tree in client.events(job["id"]):
-                last = tree
-                event = event_of(tree)
-                if event is not None:
-                    summary.take(event)
-                    show(event)
-        ended = client.job(job["id"])
-        if ended["state"] != "done":
-            raise _failure(ended)
-        if last.get("event") != "done":
-            raise JobFailed(f"the events of the job {job['id']} ended early", hint="Its pictures are kept there.")
-        files = _fetch(client, ended["images"], last.get("pictures", []))
-        saved = save_files(files, out, stem, datetime.now().astimezone())
+        with display(lines) as show:
+            ended = follow_job(client, job, summary, show)
+        saved = save_files(ended.files, out, stem, datetime.now().astimezone())
     finally:
         close_display(summary, saved, lines)
     if lines is None:
-        print_outputs(last.get("outputs", {}), saved)
+        print_outputs(ended.outputs, saved)
 
 
-def _stop(client: ServiceClient, job_id: str) -> None:
+def follow_job(client: ServiceClient, job: Mapping[str, Any], summary: Summary, show: Show) -> Ended:
+    """Show what happens to a job until it is over, and fetch its pictures. Raises NovaError."""
+    last: Mapping[str, Any] = {}
+    for tree in client.events(job["id"]):
+        last = tree
+        event = event_of(tree)
+        if event is not None:
+            summary.take(event)
+            show(event)
+    ended = client.job(job["id"])
+    if ended["state"] != "done":
+        raise _failure(ended)
+    if last.get("event") != "done":
+        raise JobFailed(f"the events of the job {job['id']} ended early", hint="Its pictures are kept there.")
+    return Ended(last.get("outputs", {}), _fetch(client, ended["images"], last.get("pictures", [])))
+
+
+def stop_job(client: ServiceClient, job_id: str) -> None:
+    """Ask a job to stop, and say so."""
     try:
         client.cancel(job_id)
     except NovaError as error:

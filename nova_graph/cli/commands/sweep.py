@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import Cancelled, NovaError
 from nova_graph.cli.commands.graphs import count
-from nova_graph.cli.commands.run import RunOptions, display, follow, print_seeds, weights_of
+from nova_graph.cli.commands.run import RunOptions, display, follow, print_seeds, say_summary, weights_of
 from nova_graph.cli.exits import OutputLost
 from nova_graph.cli.opening import Given, declared_inputs, given_inputs, open_graph, open_runtime
 from nova_graph.cli.printing import say
@@ -67,15 +67,12 @@ def save_sheet(sweep: Sweep, pictures: Sequence[Path | None], out: Path, stem: s
 
 def _run_one(plan: "Plan", options: RunOptions, stem: str) -> Path | None:
     """Run once, save the pictures, print where they are, and return the first."""
-    from nova_graph.cli.tables import summary_line
-
     summary = Summary()
     try:
         with display(None) as show:
             result = follow(plan, summary, show)
     finally:
-        if summary.done is not None:
-            say(summary_line(summary))
+        say_summary(summary)
     saved = save_outputs(result.files_by_output, options.out, stem, datetime.now().astimezone())
     print_paths(saved)
     return saved[0].path if saved else None

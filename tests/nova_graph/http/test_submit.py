@@ -73,7 +73,7 @@ def test_help_shows_the_flags_of_a_graph_that_only_the_service_knows(service: Se
     assert sorted(there.stdout.split()) == sorted(here.stdout.replace("default.yaml", "default").split())
     assert "--steps INTEGER" in there.stdout
     unknown = submit(service, tmp_path, "nobody", "--help")
-    assert (unknown.returncode, "There is no graph 'nobody'" in unknown.stderr) == (1, True)
+    assert (unknown.returncode, "There is no graph 'nobody'" in unknown.stderr) == (2, True)
 
 
 def test_pictures_of_this_machine_are_sent_in(service: Service, tmp_path: Path) -> None:
@@ -101,9 +101,9 @@ def test_plain_outputs_are_printed(service: Service, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
-        (["nobody"], 1, "There is no graph 'nobody'"),
+        (["nobody"], 2, "There is no graph 'nobody'"),
         (["fast", "--stps", "3"], 2, "did you mean --steps?"),
-        (["fast", "--checkpoint", "nobody-knows"], 1, "nobody-knows"),
+        (["fast", "--checkpoint", "nobody-knows"], 3, "nobody-knows"),
         (["bad.yaml"], 2, "bad.yaml:3:13"),
         (["fail.json"], 1, "no such luck"),
     ],

@@ -1,0 +1,143 @@
+"""The command that runs a graph on a service once for each of several values."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.nova_graph.http.conftest import KEYS
+from tests.nova_graph.http.pictures import png
+from tests.nova_graph.http.serving import ROOT, Service, environment, serving, wait_until_ready
+from tests.nova_graph.http.test_submit import submit
+
+SUM = """\
+nova: 1
+inputs:
+  left: {type: integer, default: 1}
+  right: {type: integer, default: 1}
+nodes:
+  sum: {type: Add, inputs: {left: $inputs.left, right: $inputs.right}}
+outputs: {sum: $sum.value}
+"""
+
+
+def jobs_of(service: Service) -> list[dict[str, Any]]:
+    """Return the newest jobs of a service."""
+    with service.client() as client:
+        jobs: list[dict[str, Any]] = client.get("/v1/jobs", params={"limit": 100}).json()["jobs"]
+    return jobs
+
+
+def test_every_combination_is_run_in_order(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "sum.yaml").write_text(SUM)
+    done = submit(service, tmp_path, "sum.yaml", "--sweep", "left=10,20", "--sweep", "right=1,2,3")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"sum: {left + right}" for left in (10, 20) for right in (1, 2, 3)]
+    assert "6 of 6: left=20, right=3" in done.stderr
+    assert done.stderr.endswith("6 runs, 0 failed\n")
+
+
+@pytest.mark.parametrize("graph", ["fast", str(ROOT / "graphs" / "fast.yaml")])
+def test_pictures_have_one_seed_and_stand_on_one_sheet(service: Service, tmp_path: Path, graph: str) -> None:
+    done = submit(service, tmp_path, graph, "--sweep", "steps=2,3", "--grid")
+    assert done.returncode == 0, done.stderr
+    first, second, sheet = (tmp_path / line for line in done.stdout.splitlines())
+    seed = next(line for line in done.stderr.splitlines() if line.startswith("seed: ")).removeprefix("seed: ")
+    assert f"seed{seed}" in first.name
+    assert f"seed{seed}" in second.name
+    assert first.read_bytes() != second.read_bytes()
+    assert sheet.name.startswith("fast-grid-")
+    with Image.open(sheet) as picture:
+        assert picture.width > 2 * 128
+
+
+def test_swept_pictures_of_this_machine_are_sent_in(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(64, 64))
+    (tmp_path / "b.png").write_bytes(png(128, 64))
+    graph = "nova: 1\ninputs: {picture: {type: string}}\nnodes:\n"
+    graph += "  load: {type: LoadImage, inputs: {picture: $inputs.picture}}\n"
+    graph += "  png: {type: Serializer, inputs: {image: $load.image}}\noutputs: {file: $png.file}\n"
+    (tmp_path / "copy.yaml").write_text(graph)
+    done = submit(service, tmp_path, "copy.yaml", "--sweep", "picture=a.png,b.png")
+    assert done.returncode == 0, done.stderr
+    sizes = []
+    for line in done.stdout.splitlines():
+        with Image.open(tmp_path / line) as picture:
+            sizes.append(picture.size)
+    assert sizes == [(64, 64), (128, 64)]
+
+
+def test_one_that_fails_spoils_no_other(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "exit.yaml").write_text(
+        "nova: 1\ninputs: {left: {type: integer, default: 1}}\nnodes:\n"
+        "  number: {type: Number, inputs: {value: $inputs.left}}\n"
+        "  fail: {when: $inputs.left == 2, type: Fail, inputs: {text: no such luck}, else: {value: $number.value}}\n"
+        "outputs: {sum: $fail.value}\n"
+    )
+    done = submit(service, tmp_path, "exit.yaml", "--sweep", "left=1,2,3")
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == ["sum: 1", "sum: 3"]
+    assert "no such luck" in done.stderr
+    assert done.stderr.endswith("3 runs, 1 failed\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["sum.yaml", "--sweep", "left=1,x"], 2, "--sweep left must be"),
+        (["sum.yaml", "--sweep", "lefft=1,2"], 2, "did you mean"),
+        (["sum.yaml", "--left", "1", "--sweep", "left=1,2"], 2, "given twice"),
+        (["sum.yaml", "--grid"], 2, "--grid shows the pictures of a sweep"),
+        (["fast", "--steps", "1", "--sweep", "steps=1,2"], 2, "given twice"),
+        (["fast", "--sweep", "steps=1,-2"], 2, "steps"),
+        (["fast", "--sweep", "checkpoint=nova-nano,nobody-knows"], 3, "nobody-knows"),
+        (["nobody", "--sweep", "cfg=1,2"], 2, "There is no graph 'nobody'"),
+        (["fast", "--sweep", "steps=1,2", "--out", "/proc/nowhere"], 2, "cannot be written"),
+    ],
+)
+def test_a_mistake_in_any_of_them_hands_in_none(
+    service: Service, tmp_path: Path, arguments: list[str], code: int, word: str
+) -> None:
+    (tmp_path / "sum.yaml").write_text(SUM)
+    before = jobs_of(service)
+    done = submit(service, tmp_path, *arguments)
+    assert word in done.stderr
+    assert (done.returncode, done.stdout) == (code, "")
+    assert jobs_of(service)[:1] == before[:1]
+
+
+def test_a_service_that_takes_few_jobs_gets_them_little_by_little(tmp_path: Path) -> None:
+    (tmp_path / "sum.yaml").write_text(SUM)
+    with serving(tmp_path / "service", NOVA_API_KEYS=KEYS[0], NOVA_JOBS_PER_KEY="2") as service:
+        wait_until_ready(service)
+        done = submit(service, tmp_path, "sum.yaml", "--sweep", "left=1,2,3,4,5,6,7", key=KEYS[0])
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines() == [f"sum: {left + 1}" for left in range(1, 8)]
+
+
+def test_ctrl_c_stops_all_of_them(service: Service, tmp_path: Path) -> None:
+    waiting = "nova: 1\ninputs: {pause: {type: number, default: 1}}\nnodes:\n"
+    waiting += "  it: {type: Wait, inputs: {steps: 90, pause: $inputs.pause}}\noutputs: {it: $it.value}\n"
+    (tmp_path / "wait.yaml").write_text(waiting)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nova_graph", "submit", "wait.yaml", "--sweep", "pause=1,1.1,1.2", "--url", service.url],
+        env=environment(tmp_path),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "started" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 130, said
+    assert "3 runs of 3 told to stop" in said
+    assert [job["state"] for job in jobs_of(service)[:3]] == ["cancelled"] * 3
