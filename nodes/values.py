@@ -74,13 +74,17 @@ class ControlNetwork(Handle["LiveControlNetwork"]):
 
 @dataclass(frozen=True, slots=True)
 class Control(Value):
-    """A ControlNet, the pictures it follows, how strongly, and from which to which share (0 to 1) of the steps."""
+    """A ControlNet, the pictures it follows, how strongly, and from which to which share (0 to 1) of the steps.
+
+    `kind` is the number of the kind of pictures they are, where a union ControlNet has to be told.
+    """
 
     network: ControlNetwork
     hint: Image
     strength: float
     start: float
     end: float
+    kind: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

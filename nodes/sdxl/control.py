@@ -1,18 +1,22 @@
-"""ControlNets: networks that see a picture and add to the UNet's layers (Zhang et al. 2023, arXiv:2302.05543)."""
+"""ControlNets: networks that see a picture and add to the UNet's layers (Zhang et al. 2023, arXiv:2302.05543).
+
+Union ControlNets follow several kinds of pictures, and are told which (xinsir, ControlNetPlus; as in diffusers).
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers import ControlNetModel, ControlNetUnionModel, UNet2DConditionModel
 
 from engine.context import Context
 from engine.errors import AssetRefused, NovaError
 from engine.values import Loading
 from nodes.pictures.batches import split_image
 from nodes.pictures.resize import resize_picture
-from nodes.sdxl.control_file import ControlFile, inspect_control_net
+from nodes.sdxl.control_file import UNION_HEADS, ControlFile, inspect_control_net
 from nodes.sdxl.devices import device_of, dtype_of
 from nodes.sdxl.weights import empty, fill, open_weights
 from nodes.values import Control, ControlNetwork, Image
@@ -31,7 +35,7 @@ _SHARED = (
 class LiveControlNetwork:
     """A loaded ControlNet; `name` is its file's."""
 
-    network: ControlNetModel
+    network: ControlNetModel | ControlNetUnionModel
     name: str
 
 
@@ -100,7 +104,7 @@ class Steering:
         for control, network, hint in self._steered:
             if turn.begin < control.start or turn.end > control.end:
                 continue
-            own = _residuals(network, question, _of(hint, turn.pictures), control.strength)
+            own = _residuals(network, question, _of(hint, turn.pictures), control)
             total = own if total is None else total + own
         return total
 
@@ -123,26 +127,37 @@ def load_control_network(handle: ControlNetwork, loading: Loading) -> LiveContro
     return LiveControlNetwork(network, path.name)
 
 
-def empty_control_network(file: ControlFile) -> ControlNetModel:
+def empty_control_network(file: ControlFile) -> ControlNetModel | ControlNetUnionModel:
     """Return the ControlNet of a file, without weights."""
     unet = file.unet
     depths = (*file.depths[:-1], file.depths[-1] or file.middle)
+    settings: dict[str, Any] = {
+        "in_channels": unet.in_channels,
+        "down_block_types": tuple("CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in file.depths),
+        "block_out_channels": unet.block_out_channels,
+        "layers_per_block": unet.layers_per_block,
+        "norm_num_groups": unet.norm_num_groups,
+        "cross_attention_dim": unet.cross_attention_dim,
+        "transformer_layers_per_block": tuple(depth or 1 for depth in depths),
+        "attention_head_dim": unet.attention_head_dim,
+        "use_linear_projection": unet.use_linear_projection,
+        "addition_embed_type": unet.addition_embed_type,
+        "addition_time_embed_dim": unet.addition_time_embed_dim,
+        "projection_class_embeddings_input_dim": unet.projection_class_embeddings_input_dim,
+        "conditioning_embedding_out_channels": file.hints,
+    }
+    union = file.union
+    if union is None:
+        middle = "UNetMidBlock2DCrossAttn" if file.middle else "UNetMidBlock2D"
+        return empty(lambda: ControlNetModel(mid_block_type=middle, **settings))
     return empty(
-        lambda: ControlNetModel(
-            in_channels=unet.in_channels,
-            down_block_types=tuple("CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in file.depths),
-            mid_block_type="UNetMidBlock2DCrossAttn" if file.middle else "UNetMidBlock2D",
-            block_out_channels=unet.block_out_channels,
-            layers_per_block=unet.layers_per_block,
-            norm_num_groups=unet.norm_num_groups,
-            cross_attention_dim=unet.cross_attention_dim,
-            transformer_layers_per_block=tuple(depth or 1 for depth in depths),
-            attention_head_dim=unet.attention_head_dim,
-            use_linear_projection=unet.use_linear_projection,
-            addition_embed_type=unet.addition_embed_type,
-            addition_time_embed_dim=unet.addition_time_embed_dim,
-            projection_class_embeddings_input_dim=unet.projection_class_embeddings_input_dim,
-            conditioning_embedding_out_channels=file.hints,
+        lambda: ControlNetUnionModel(
+            num_control_type=union.kinds,
+            num_trans_channel=union.channels,
+            num_trans_head=UNION_HEADS,
+            num_trans_layer=union.layers,
+            num_proj_channel=unet.block_out_channels[0],
+            **settings,
         )
     )
 
@@ -163,16 +178,23 @@ def hint_tensor(hint: Image, size: tuple[int, int]) -> torch.Tensor:
     return (pixels.float() / 255.0).permute(0, 3, 1, 2).contiguous()
 
 
-def _residuals(network: ControlNetModel, question: Question, hint: torch.Tensor, strength: float) -> Residuals:
-    groups = len(question.rows) // len(hint)
+def _residuals(
+    network: ControlNetModel | ControlNetUnionModel, question: Question, hint: torch.Tensor, control: Control
+) -> Residuals:
+    rows = torch.cat([hint] * (len(question.rows) // len(hint)))
+    followed: dict[str, Any] = {"controlnet_cond": rows}
+    if isinstance(network, ControlNetUnionModel):
+        kinds = torch.zeros(len(rows), network.config["num_control_type"]).to(rows)
+        kinds[:, control.kind] = 1
+        followed = {"controlnet_cond": [rows], "control_type": kinds, "control_type_idx": [control.kind]}
     down, mid = network(
         question.rows,
         question.timestep,
         encoder_hidden_states=question.embeds,
-        controlnet_cond=torch.cat([hint] * groups),
-        conditioning_scale=strength,
+        conditioning_scale=float(control.strength),
         added_cond_kwargs=question.added,
         return_dict=False,
+        **followed,
     )
     return Residuals(list(down), mid)
 

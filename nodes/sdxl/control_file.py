@@ -15,8 +15,8 @@ from nodes.sdxl.layout import CONTROL, UNET, Place, control_places
 _OTHERS: Mapping[str, re.Pattern[str]] = {
     "a Control-LoRA": re.compile(r"lora_controlnet$"),
     "a ControlNet-LLLite": re.compile(r"lllite_"),
-    "a union ControlNet (ProMax is one), which follows several kinds of pictures": re.compile(
-        r"(control_model\.)?(control_add_embedding|task_embedding|spatial_ch_projs)"
+    "a union ControlNet in another layout than diffusers'": re.compile(
+        r"control_model\.(control_add_embedding|task_embedding|spatial_ch_projs)"
     ),
     "a T2I-Adapter": re.compile(r"(adapter\.)?body\."),
     "an IP-Adapter": re.compile(r"(ip_adapter|image_proj)\."),
@@ -30,10 +30,29 @@ _MOST_LAYERS = 64
 _HINT_LAYERS = 7
 """Convolutions that halve the edges of a picture three times, to those of its latents, but for the last."""
 
+_TASKS = "task_embedding"
+_UNION_LAYER = re.compile(r"transformer_layes\.(\d{1,3})\.")
+_MOST_KINDS = 64
+
+UNION_HEADS = 8
+"""Heads of the attention over the pictures of a union ControlNet; nothing in a file tells them."""
+
 _DIFFUSERS_HINT = re.compile(r"controlnet_cond_embedding\.(?:conv_in|blocks\.(\d{1,3}))\.weight")
 _ORIGINAL_HINT = re.compile(r"input_hint_block\.(\d{1,3})\.weight")
 
 Block = Literal["DownBlock2D", "CrossAttnDownBlock2D"]
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """What a union ControlNet has more than others: the kinds of pictures that it knows, and how it tells them apart.
+
+    `channels` and `layers` are those of the transformer over its pictures.
+    """
+
+    kinds: int
+    channels: int
+    layers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +71,8 @@ class ControlFile:
     middle: int
     hints: tuple[int, ...]
     prefix: str | None
+    union: Union | None = None
+    """None where it follows one kind of pictures."""
 
     def places(self, names: Collection[str]) -> dict[str, Place]:
         """Return where in the file each parameter of diffusers' ControlNetModel is."""
@@ -75,7 +96,10 @@ def inspect_control_net(path: Path) -> ControlFile:
             f"{depths[-1]}",
             hint=_HINT,
         )
-    return ControlFile(header.name, unet, depths, middle, _hints(header, prefix), prefix)
+    union = _union(header, prefix)
+    if union is not None and not middle:
+        raise AssetRefused(f"{header.name} is a union ControlNet without attention in its middle", hint=_HINT)
+    return ControlFile(header.name, unet, depths, middle, _hints(header, prefix), prefix, union)
 
 
 def _refuse_others(header: Header) -> None:
@@ -146,6 +170,23 @@ def _depth(header: Header, unet: UNetConfig, prefix: str | None, block: str) -> 
     if len(found) > _MOST_LAYERS:
         raise AssetRefused(f"{header.name} is not an SDXL ControlNet: {block} has {len(found)} layers", hint=_HINT)
     return len(found)
+
+
+def _union(header: Header, prefix: str | None) -> Union | None:
+    """Return what makes a file a union ControlNet (xinsir's, and those trained like them); None where nothing does."""
+    info = header.tensors.get(_TASKS)
+    if info is None:
+        return None
+    is_usable = prefix is None and len(info.shape) == len("kc") and 0 not in info.shape
+    if not is_usable or info.shape[0] > _MOST_KINDS or info.shape[1] % UNION_HEADS:
+        raise AssetRefused(
+            f"{header.name} is a union ControlNet of another structure: {_TASKS} has the shape {list(info.shape)}",
+            hint=_HINT,
+        )
+    layers = {match[1] for name in header.tensors if (match := _UNION_LAYER.match(name)) is not None}
+    if not layers or len(layers) > _MOST_LAYERS:
+        raise AssetRefused(f"{header.name} is a union ControlNet of {len(layers)} layers over its pictures", hint=_HINT)
+    return Union(info.shape[0], info.shape[1], len(layers))
 
 
 def _hints(header: Header, prefix: str | None) -> tuple[int, ...]:

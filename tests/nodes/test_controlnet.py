@@ -17,7 +17,7 @@ from nodes.sampler import Sampler
 from nodes.sdxl.arrays import to_tensor
 from nodes.sdxl.pool import Pool
 from nodes.values import Box, Boxes, Control, ControlNetwork, Image, Model, Vae, Weights
-from tests.nodes.sdxl.controls import NETWORK, control_net, hint, told, write_control_net
+from tests.nodes.sdxl.controls import NETWORK, control_net, hint, told, union_net, write_control_net
 from tests.nodes.sdxl.loading import WEIGHTS, FileLoading
 from tests.nodes.sdxl.sampling import conditioning, picture
 from tests.tiny import write_checkpoint
@@ -47,7 +47,9 @@ def pool_of(folder: Path, dtype: str = "float32") -> Pool:
     return Pool(10**9, FileLoading(files, Environment(dtype=dtype)))
 
 
-def controlled(folder: Path, image: Image, weights: Weights = NETWORK, model: Model = MODEL, **options: float) -> Model:
+def controlled(
+    folder: Path, image: Image, weights: Weights = NETWORK, model: Model = MODEL, **options: float | str
+) -> Model:
     """Return what the node makes of a model."""
     found = Found(Asset("controlnet", "lines"), folder / weights.name, weights.sha256)
     node = ControlNet.model_validate({"model": model, "image": image, "controlnet": "lines", **options})
@@ -85,6 +87,41 @@ def test_a_file_that_is_none_is_refused_before_anything_is_loaded(tmp_path: Path
     write_safetensors(tmp_path / NETWORK.name, {"lllite_unet.down.0.weight": torch.zeros(1)}, {})
     with pytest.raises(AssetRefused, match=r"lines\.safetensors is a ControlNet-LLLite"):
         controlled(tmp_path, hint(), strength=0.0)
+
+
+@pytest.fixture(scope="module")
+def unions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a union ControlNet of six kinds, and one of eight."""
+    folder = tmp_path_factory.mktemp("unions")
+    write_checkpoint(folder / WEIGHTS.name)
+    write_control_net(folder / NETWORK.name, union_net(kinds=6))
+    write_control_net(folder / SECOND.name, union_net(kinds=8))
+    return folder
+
+
+def test_a_union_is_told_by_number_what_the_picture_is(unions: Path) -> None:
+    kinds = ("openpose", "depth", "soft_edge", "line", "normal", "segment", "tile")
+    models = [controlled(unions, hint(), SECOND, kind=kind) for kind in kinds]
+    assert [model.controls[0].kind for model in models] == list(range(7))
+
+
+def test_a_union_draws_otherwise_for_another_kind(unions: Path) -> None:
+    pool = pool_of(unions)
+    line = sampled(pool, controlled(unions, hint(), kind="line"))
+    assert torch.equal(line, sampled(pool, controlled(unions, hint(), kind="line")))
+    assert not torch.equal(line, sampled(pool, controlled(unions, hint(), kind="depth")))
+
+
+def test_a_kind_that_a_control_net_does_not_know_is_told(folder: Path, unions: Path) -> None:
+    with pytest.raises(NovaError, match="follows one kind of pictures and cannot be told") as caught:
+        controlled(folder, hint(), kind="line")
+    assert "Leave kind out" in caught.value.hint
+    with pytest.raises(NovaError, match=r"lines\.safetensors is a union ControlNet, which must be told") as caught:
+        controlled(unions, hint())
+    assert "openpose, depth, soft_edge, line, normal or segment" in caught.value.hint
+    with pytest.raises(NovaError, match=r"lines\.safetensors does not know the kind tile") as caught:
+        controlled(unions, hint(), kind="tile")
+    assert "ProMax" in caught.value.hint
 
 
 @pytest.mark.parametrize(("start", "end"), [(0.5, 0.5), (0.6, 0.5), (0.0, 0.0)])

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
+from engine.values import Json
 from nova_graph.cli.exits import UsageError
 from nova_graph.importing.comfy.models import Models
 from nova_graph.importing.comfy.parts import LatentPart
@@ -12,6 +14,17 @@ from nova_graph.importing.comfy.sizes import resized
 from nova_graph.importing.comfy.texts import Texts
 from nova_graph.importing.comfy.workflow import ComfyNode, Link
 from nova_graph.importing.draft import Draft, Tree, literal
+
+_UNION_KINDS: Final = {
+    "openpose": "openpose",
+    "depth": "depth",
+    "hed/pidi/scribble/ted": "soft_edge",
+    "canny/lineart/anime_lineart/mlsd": "line",
+    "normal": "normal",
+    "segment": "segment",
+    "tile": "tile",
+}
+"""What ComfyUI and ControlNet call the kinds of pictures that a union ControlNet follows."""
 
 
 class Latents:
@@ -90,7 +103,12 @@ class Latents:
 
     def _followed(self, model: str, net: ComfyNode) -> str:
         """Return a model that follows the picture of a ControlNet."""
-        name = self._read.value(self._read.behind(net, "control_net"), "control_net_name")
+        loader = self._read.behind(net, "control_net")
+        kind: Json = None
+        if loader.type == "SetUnionControlNetType":
+            kind = self._union_kind(loader)
+            loader = self._read.behind(loader, "control_net")
+        name = self._read.value(loader, "control_net_name")
         ports: Tree = {
             "model": model,
             "image": self._image(self._read.link(net, "image")),
@@ -98,6 +116,16 @@ class Latents:
             "strength": self._read.value(net, "strength", 1.0),
             "start": self._read.value(net, "start_percent"),
             "end": self._read.value(net, "end_percent"),
+            "kind": kind,
         }
         self._draft.note("ControlNets act from and to shares of the steps here, of the timesteps in ComfyUI")
         return f"${self._draft.add('follow', 'ControlNet', ports)}.model"
+
+    def _union_kind(self, node: ComfyNode) -> str:
+        written = str(self._read.value(node, "type"))
+        if written not in _UNION_KINDS:
+            raise UsageError(
+                f"{node.type} (node {node.id}) says {written!r}, which cannot be imported",
+                hint=f"Choose {', '.join(_UNION_KINDS)} there.",
+            )
+        return _UNION_KINDS[written]

@@ -87,6 +87,7 @@ WIDGETS: Final[Mapping[str, tuple[str, ...]]] = {
     "PrimitiveStringMultiline": ("value",),
     "RescaleCFG": ("multiplier",),
     "Seed (rgthree)": ("seed",),
+    "SetUnionControlNetType": ("type",),
     "UltralyticsDetectorProvider": ("model_name",),
     "UpscaleModelLoader": ("model_name",),
     "VAELoader": ("vae_name",),

@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import init_empty_weights
-from diffusers import ControlNetModel
+from diffusers import ControlNetModel, ControlNetUnionModel
 from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
 
 from engine.errors import AssetRefused
 from nodes.sdxl.checkpoint import inspect_checkpoint
 from nodes.sdxl.configuration import full_size
 from nodes.sdxl.control import empty_control_network, load_control_network
-from nodes.sdxl.control_file import inspect_control_net
+from nodes.sdxl.control_file import Union, inspect_control_net
 from nodes.sdxl.layout import CONTROL, control_places
 from nodes.sdxl.model import empty_unet
 from nodes.values import ControlNetwork
-from tests.nodes.sdxl.controls import NETWORK, control_net, original_layout, told, write_control_net
+from tests.nodes.sdxl.controls import NETWORK, control_net, original_layout, told, union_net, write_control_net
 from tests.nodes.sdxl.loading import FileLoading
 from tests.nodes.sdxl.sparse import write_sparse
 from tools.single_file import write_safetensors
@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "lines.safetensors"
 
 
-def loaded(path: Path) -> ControlNetModel:
+def loaded(path: Path) -> ControlNetModel | ControlNetUnionModel:
     return load_control_network(ControlNetwork(NETWORK), FileLoading({NETWORK.sha256: path})).network
 
 
@@ -68,6 +68,61 @@ def test_sizes_of_pictures_lie_where_they_do_in_a_checkpoint() -> None:
     ]
 
 
+@pytest.mark.parametrize(("kinds", "layers"), [(6, 1), (8, 2)])
+def test_every_weight_of_a_union_is_loaded(kinds: int, layers: int, path: Path) -> None:
+    network = union_net(kinds=kinds, layers=layers)
+    found = loaded(write_control_net(path, network))
+    expected = network.state_dict()
+    assert found.state_dict().keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in found.state_dict().items())
+    own, theirs = dict(found.config), dict(network.config)
+    settings = [name for name in own if name.startswith("num_") and name != "num_class_embeds"]
+    assert [own[name] for name in settings] == [theirs[name] for name in settings]
+
+
+def test_a_union_of_the_full_size_is_recognised_by_its_header(path: Path) -> None:
+    with init_empty_weights():
+        plain = ControlNetModel.from_unet(empty_unet(full_size().unet), load_weights_from_unet=False).config
+        shared = {name: value for name, value in plain.items() if name in ControlNetUnionModel.__init__.__annotations__}
+        network = ControlNetUnionModel(**shared, num_control_type=8)
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = inspect_control_net(write_sparse(path, expected))
+    assert found.union == Union(kinds=8, channels=320, layers=1)
+    own = empty_control_network(found)
+    assert {name: tuple(tensor.shape) for name, tensor in own.state_dict().items()} == expected
+    assert own.config["num_trans_head"] == network.config["num_trans_head"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"task_embedding": torch.zeros(8)}, r"of another structure: task_embedding has the shape \[8\]"),
+        ({"task_embedding": torch.zeros(0, 8)}, "of another structure"),
+        ({"task_embedding": torch.zeros(8, 9)}, "of another structure"),
+        ({"task_embedding": torch.zeros(65, 8)}, "of another structure"),
+        ({"transformer_layes.": None}, "a union ControlNet of 0 layers over its pictures"),
+        ({"mid_block.attentions.": None}, "without attention in its middle"),
+    ],
+)
+def test_other_unions_are_refused(changes: dict[str, torch.Tensor | None], complaint: str, path: Path) -> None:
+    tensors = union_net().state_dict()
+    for name, tensor in changes.items():
+        tensors = {own: value for own, value in tensors.items() if not own.startswith(name)}
+        if tensor is not None:
+            tensors[name] = tensor
+    write_safetensors(path, tensors, told())
+    with pytest.raises(AssetRefused, match=complaint):
+        inspect_control_net(path)
+
+
+def test_a_union_that_lacks_a_weight_is_refused(path: Path) -> None:
+    tensors = union_net().state_dict()
+    del tensors["spatial_ch_projs.weight"]
+    write_safetensors(path, tensors, told())
+    with pytest.raises(AssetRefused, match=r"lacks spatial_ch_projs\.weight"):
+        loaded(path)
+
+
 @pytest.mark.parametrize("prefix", [None, CONTROL])
 @pytest.mark.parametrize(
     "network",
@@ -103,7 +158,7 @@ def test_a_file_that_says_nothing_of_itself_is_of_the_full_size(prefix: str | No
     [
         (["lora_controlnet", "input_hint_block.0.weight"], "is a Control-LoRA"),
         (["lllite_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q.down.0.weight"], "is a ControlNet-LLLite"),
-        (["control_add_embedding.linear_1.weight", FIRST_HINT], r"is a union ControlNet \(ProMax is one\)"),
+        (["control_model.task_embedding"], "is a union ControlNet in another layout than diffusers'"),
         (["adapter.body.0.resnets.0.block1.weight"], "is a T2I-Adapter"),
         (["body.0.block1.weight"], "is a T2I-Adapter"),
         (["ip_adapter.1.to_k_ip.weight", "image_proj.proj.weight"], "is an IP-Adapter"),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import (
     ControlNetModel,
+    ControlNetUnionModel,
     DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
@@ -14,14 +15,17 @@ from diffusers import (
     StableDiffusionXLControlNetImg2ImgPipeline,
     StableDiffusionXLControlNetPAGPipeline,
     StableDiffusionXLControlNetPipeline,
+    StableDiffusionXLControlNetUnionImg2ImgPipeline,
+    StableDiffusionXLControlNetUnionPipeline,
 )
 from diffusers.models.controlnets.multicontrolnet import MultiControlNetModel
+from diffusers.models.controlnets.multicontrolnet_union import MultiControlNetUnionModel
 
 from nodes.sdxl.arrays import to_tensor
 from nodes.sdxl.control import LiveControlNetwork
 from nodes.sdxl.denoise import denoise
 from nodes.values import Guidance, Image
-from tests.nodes.sdxl.controls import control, control_net, hint
+from tests.nodes.sdxl.controls import control, control_net, hint, union_net
 from tests.nodes.sdxl.sampling import Watcher, conditioning, picture, request
 from tests.tiny import Tiny, tiny
 
@@ -54,7 +58,7 @@ def pil(image: Image) -> PIL.Image.Image:
 def oracle(
     parts: Tiny,
     cls: type[Any],
-    network: ControlNetModel | MultiControlNetModel,
+    network: torch.nn.Module,
     scheduler: type[Any] = EulerDiscreteScheduler,
     options: dict[str, Any] | None = None,
     **call: Any,
@@ -81,7 +85,7 @@ def oracle(
     return images
 
 
-def drawn(parts: Tiny, *networks: ControlNetModel, **changes: object) -> torch.Tensor:
+def drawn(parts: Tiny, *networks: ControlNetModel | ControlNetUnionModel, **changes: object) -> torch.Tensor:
     live = [LiveControlNetwork(network, "lines.safetensors") for network in networks]
     return to_tensor(denoise(parts.model, request(steps=STEPS, **changes), Watcher(), live).samples)
 
@@ -204,3 +208,65 @@ def test_image_to_image(parts: Tiny, networks: tuple[ControlNetModel, ControlNet
     controls = (control(hint(), 0.7, end=0.7),)
     ours = drawn(parts, networks[0], controls=controls, latents=start, denoise=strength, sampler="euler")
     assert torch.equal(ours, expected)
+
+
+@pytest.mark.parametrize("kind", [0, 3, 6])
+@pytest.mark.parametrize("cfg", [1.0, 5.0])
+def test_a_union_of_kinds(parts: Tiny, kind: int, cfg: float) -> None:
+    network = union_net()
+    expected = oracle(
+        parts,
+        StableDiffusionXLControlNetUnionPipeline,
+        network,
+        control_image=[pil(hint())],
+        control_mode=[kind],
+        controlnet_conditioning_scale=0.7,
+        control_guidance_start=0.2,
+        control_guidance_end=0.8,
+        guidance_scale=cfg,
+        width=64,
+        height=64,
+    )
+    changes = {"sampler": "euler", "cfg": cfg}
+    ours = drawn(parts, network, controls=(control(hint(), 0.7, 0.2, 0.8, kind),), **changes)
+    assert torch.equal(ours, expected)
+    other = drawn(parts, network, controls=(control(hint(), 0.7, 0.2, 0.8, (kind + 1) % 8),), **changes)
+    assert not torch.equal(ours, other)
+
+
+def test_a_union_for_several_pictures(parts: Tiny) -> None:
+    network, lines = union_net(layers=2), hint(size=(32, 40), seed=2)
+    expected = oracle(
+        parts,
+        StableDiffusionXLControlNetUnionPipeline,
+        MultiControlNetUnionModel([network, network]),
+        control_image=[pil(hint()), pil(lines)],
+        control_mode=[1, 3],
+        controlnet_conditioning_scale=[0.5, 0.8],
+        guidance_scale=5.0,
+        width=64,
+        height=64,
+    )
+    controls = (control(hint(), 0.5, kind=1), control(lines, 0.8, kind=3))
+    assert torch.equal(drawn(parts, network, network, controls=controls, sampler="euler"), expected)
+
+
+def test_a_union_from_image_to_image(parts: Tiny) -> None:
+    network, start = union_net(kinds=6), picture()
+    expected = oracle(
+        parts,
+        StableDiffusionXLControlNetUnionImg2ImgPipeline,
+        network,
+        image=to_tensor(start.samples),
+        control_image=[pil(hint())],
+        control_mode=[4],
+        strength=0.6,
+        controlnet_conditioning_scale=0.7,
+        guidance_scale=5.0,
+        width=64,
+        height=64,
+        original_size=(64, 64),
+        target_size=(64, 64),
+    )
+    controls = (control(hint(), 0.7, kind=4),)
+    assert torch.equal(drawn(parts, network, controls=controls, latents=start, denoise=0.6, sampler="euler"), expected)

@@ -286,6 +286,18 @@ def test_control_nets_of_texts_become_those_of_the_model(tmp_path: Path) -> None
     assert nodes["encoder"] == checked(tmp_path, plain())["encoder"]
 
 
+def test_a_union_control_net_is_told_the_kind_of_picture(tmp_path: Path) -> None:
+    workflow = with_nets(plain())
+    union = node("SetUnionControlNetType", control_net=["70", 0], type="canny/lineart/anime_lineart/mlsd")
+    workflow["74"] = union
+    workflow["72"]["inputs"]["control_net"] = ["74", 0]
+    nodes = checked(tmp_path, workflow)
+    assert (nodes["follow"]["controlnet"], nodes["follow"]["kind"]) == ("pose", "line")
+    assert "kind" not in nodes["follow2"]
+    union["inputs"]["type"] = "auto"
+    assert "says 'auto', which cannot be imported" in refusal(tmp_path, workflow)
+
+
 def test_a_control_net_for_the_negative_prompt_alone_is_told(tmp_path: Path) -> None:
     workflow = with_nets(plain())
     workflow["3"]["inputs"]["positive"] = ["6", 0]
