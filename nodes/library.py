@@ -1,6 +1,7 @@
 """The built-in node types."""
 
 from engine.registry import Registry
+from nodes.canny import Canny
 from nodes.checkpoint_loader import CheckpointLoader
 from nodes.composite import Composite
 from nodes.controlnet import ControlNet
@@ -10,6 +11,7 @@ from nodes.embedding import Embedding
 from nodes.encode_image import EncodeImage
 from nodes.encoder import Encoder
 from nodes.face_detailer import FaceDetailer
+from nodes.invert import Invert
 from nodes.load_image import LoadImage
 from nodes.lora import LoRA
 from nodes.mask_from_image import MaskFromImage
@@ -40,6 +42,8 @@ def built_in() -> Registry:
             MaskFromImage,
             Composite,
             ResizeImage,
+            Canny,
+            Invert,
             UpscaleImage,
             ResizeLatents,
             DetectFaces,

@@ -9,15 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from engine.errors import NovaError
-
-try:
-    import cv2
-except ImportError as reason:  # pragma: no cover - happens on small images only
-    raise NovaError(
-        f"OpenCV, which finding faces needs, cannot be imported: {reason}",
-        hint="It wants system libraries that small images lack; on Debian: apt install libgl1 libglib2.0-0.",
-    ) from reason
+from nodes.pictures.opencv import cv2
 
 PINNED = {
     "YOLO_OFFLINE": "1",

@@ -36,30 +36,52 @@ class Pictures:
         self._loaded = Once(reader, self._make_loaded)
 
     def _make_image(self, node: ComfyNode) -> str:
-        match node.type:
-            case "VAEDecode":
-                latents = self._latents(self._read.link(node, "samples"))
-                if latents.ref is None:
-                    raise UsageError(f"VAEDecode (node {node.id}) decodes what no sampler has drawn")
-                ports: Tree = {"vae": self._models.vae(self._read.link(node, "vae")), "latents": latents.ref}
-                return f"${self._draft.add('decode', 'Decode', ports)}.image"
-            case "LoadImage":
-                return f"${self._loaded(Link(node.id, 0))}.image"
-            case "ImageScale" | "ImageScaleBy":
-                method = self._read.value(node, "upscale_method")
-                ports = {"image": self.image(self._read.link(node, "image")), **resized(self._read, node)}
-                ports["method"] = METHODS.get(str(method), method)
-                return f"${self._draft.add('resize', 'ResizeImage', ports)}.image"
-            case "ImageUpscaleWithModel":
-                loader = self._read.behind(node, "upscale_model")
-                name = self._draft.file("upscaler", self._read.value(loader, "model_name"))
-                ports = {"image": self.image(self._read.link(node, "image")), "upscaler": literal(name)}
-                return f"${self._draft.add('upscale', 'UpscaleImage', ports)}.image"
-            case "ImageCompositeMasked":
-                return self._composed(node)
-            case "FaceDetailer":
-                return self._refined(node)
-        raise nothing("picture", node)
+        makers: dict[str, Callable[[ComfyNode], str]] = {
+            "VAEDecode": self._decoded,
+            "LoadImage": lambda node: f"${self._loaded(Link(node.id, 0))}.image",
+            "ImageScale": self._scaled,
+            "ImageScaleBy": self._scaled,
+            "ImageUpscaleWithModel": self._upscaled,
+            "ImageInvert": self._prepared,
+            "CannyEdgePreprocessor": self._prepared,
+            "ImageCompositeMasked": self._composed,
+            "FaceDetailer": self._refined,
+        }
+        if node.type not in makers:
+            raise nothing("picture", node)
+        return makers[node.type](node)
+
+    def _decoded(self, node: ComfyNode) -> str:
+        latents = self._latents(self._read.link(node, "samples"))
+        if latents.ref is None:
+            raise UsageError(f"VAEDecode (node {node.id}) decodes what no sampler has drawn")
+        ports: Tree = {"vae": self._models.vae(self._read.link(node, "vae")), "latents": latents.ref}
+        return f"${self._draft.add('decode', 'Decode', ports)}.image"
+
+    def _scaled(self, node: ComfyNode) -> str:
+        method = self._read.value(node, "upscale_method")
+        ports: Tree = {"image": self.image(self._read.link(node, "image")), **resized(self._read, node)}
+        ports["method"] = METHODS.get(str(method), method)
+        return f"${self._draft.add('resize', 'ResizeImage', ports)}.image"
+
+    def _upscaled(self, node: ComfyNode) -> str:
+        loader = self._read.behind(node, "upscale_model")
+        name = self._draft.file("upscaler", self._read.value(loader, "model_name"))
+        ports: Tree = {"image": self.image(self._read.link(node, "image")), "upscaler": literal(name)}
+        return f"${self._draft.add('upscale', 'UpscaleImage', ports)}.image"
+
+    def _prepared(self, node: ComfyNode) -> str:
+        """Return what is made of a picture for a ControlNet."""
+        image = self.image(self._read.link(node, "image"))
+        if node.type == "ImageInvert":
+            return f"${self._draft.add('invert', 'Invert', {'image': image})}.image"
+        ports: Tree = {
+            "image": image,
+            "low": self._read.value(node, "low_threshold", 100),
+            "high": self._read.value(node, "high_threshold", 200),
+        }
+        self._draft.note("Canny finds edges in the picture as it is, not at the resolution of CannyEdgePreprocessor")
+        return f"${self._draft.add('edges', 'Canny', ports)}.image"
 
     def _make_mask(self, node: ComfyNode) -> str:
         match node.type:

@@ -23,6 +23,7 @@ KNOWN: Final = frozenset(
         PREVIEW,
         PASSES,
         POWER_LORAS,
+        "ImageInvert",
         "VAEDecode",
         "VAEEncode",
         "SetLatentNoiseMask",

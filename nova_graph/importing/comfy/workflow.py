@@ -47,6 +47,7 @@ POWER_LORAS: Final = "Power Lora Loader (rgthree)"
 
 _CONTROL: Final = "*control after generate"
 WIDGETS: Final[Mapping[str, tuple[str, ...]]] = {
+    "CannyEdgePreprocessor": ("low_threshold", "high_threshold", "resolution"),
     "CheckpointLoaderSimple": ("ckpt_name",),
     "CLIPSetLastLayer": ("stop_at_clip_layer",),
     "CLIPTextEncode": ("text",),

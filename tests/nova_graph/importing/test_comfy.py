@@ -286,6 +286,19 @@ def test_control_nets_of_texts_become_those_of_the_model(tmp_path: Path) -> None
     assert nodes["encoder"] == checked(tmp_path, plain())["encoder"]
 
 
+def test_edges_and_inverted_pictures_are_followed(tmp_path: Path) -> None:
+    workflow = with_nets(plain())
+    workflow["75"] = node("ImageInvert", image=["71", 0])
+    workflow["76"] = node(
+        "CannyEdgePreprocessor", image=["75", 0], low_threshold=60, high_threshold=120, resolution=512
+    )
+    workflow["72"]["inputs"]["image"] = ["76", 0]
+    nodes = checked(tmp_path, workflow)
+    assert nodes["invert"] == {"image": "$load.image"}
+    assert nodes["edges"] == {"image": "$invert.image", "low": 60, "high": 120}
+    assert nodes["follow"]["image"] == "$edges.image"
+
+
 def test_a_union_control_net_is_told_the_kind_of_picture(tmp_path: Path) -> None:
     workflow = with_nets(plain())
     union = node("SetUnionControlNetType", control_net=["70", 0], type="canny/lineart/anime_lineart/mlsd")
