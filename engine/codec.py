@@ -19,11 +19,11 @@ from math import prod
 from typing import Final, TypeVar
 
 from engine.node import Output
-from engine.scalars import Buffer, CorruptBlob, Stored, Unstorable, Written
+from engine.scalars import Buffer, CorruptBlob, OutdatedBlob, Stored, Unstorable, Written
 from engine.shapes import ITEM_SIZE, ports_of
 from engine.values import Json
 
-__all__ = ["CorruptBlob", "Unstorable", "check", "decode", "encode"]
+__all__ = ["CorruptBlob", "OutdatedBlob", "Unstorable", "check", "decode", "encode"]
 
 Out = TypeVar("Out", bound=Output)
 
@@ -63,7 +63,10 @@ def encode(output: Output, *, key: str = "", about: str = "") -> bytes:
 
 
 def decode(data: bytes, output_class: type[Out], *, key: str = "") -> Out:
-    """Read what `encode` wrote for this class and key; raises CorruptBlob for anything else."""
+    """Read what `encode` wrote for this class and key; raises CorruptBlob for anything else.
+
+    That is an OutdatedBlob where the class was declared otherwise then.
+    """
     blob = check(data, key=key)
     try:
         return _read(blob, output_class)
@@ -161,7 +164,7 @@ def _extent(tensor: Json) -> tuple[int, int]:
 
 def _read(blob: Blob, cls: type[Out]) -> Out:
     if blob.metadata.get("schema") != _schema(cls):
-        raise CorruptBlob(f"it was written for another {cls.__name__}")
+        raise OutdatedBlob(f"it was written for another {cls.__name__}")
     shapes = ports_of(cls)
     trees = json.loads(blob.metadata["tree"])
     if type(trees) is not list or len(trees) != len(shapes):

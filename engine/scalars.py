@@ -18,6 +18,10 @@ class CorruptBlob(Exception):
     """The bytes are not what was written for this type."""
 
 
+class OutdatedBlob(CorruptBlob):
+    """A file is whole, but holds values as another version of the program declares them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Buffer:
     """Bytes beside the tree, labelled for other tools."""

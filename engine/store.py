@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, TypeVar
 
-from engine.codec import CorruptBlob, Unstorable, check, decode, encode, read_metadata
+from engine.codec import CorruptBlob, OutdatedBlob, Unstorable, check, decode, encode, read_metadata
 from engine.errors import CacheError
 from engine.node import Output
 from engine.shelf import Found, Shelf, discard
@@ -57,13 +57,19 @@ class Store:
         self._newest = ""
 
     def get(self, key: str, output_class: type[Out]) -> Out | None:
-        """Return what was put, or None; a file that is not whole, or not ours, is thrown away with a warning."""
+        """Return what was put, or None; a file that is not whole, or not ours, is thrown away with a warning.
+
+        One that another version of the program wrote is thrown away too, without.
+        """
         path = self._shelf.path(key)
         inode: int | None = None
         try:
             data, inode = self._shelf.read(path, self.limit)
             output = decode(data, output_class, key=key)
         except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OutdatedBlob:
+            discard(path, inode)
             return None
         except CorruptBlob as error:
             self._warn(f"threw away a file of the cache, {path}: {error}")
