@@ -30,6 +30,10 @@ class Sampler(Node[Sampled]):
     second pass) all `steps`, the last of `steps / denoise`: for those, write 50 steps here where 20 at 0.4 stood there.
     `heun`, `dpmpp_sde` and `dpmpp_2s_ancestral` ask the model twice a step. Samplers with `sde` in the name draw fresh
     noise for every call, where A1111 and ComfyUI walk down a Brownian tree: the same seed gives another picture there.
+    A run can be shared by several Samplers, say with different models: one leaves off after `end_step` steps, with the
+    noise that is left, and the next goes on from there with the same `steps` and that as its `start_step`. If nothing
+    else changes, samplers that do not remember their last steps (`euler`, `euler_ancestral`, `heun`, `ddim`,
+    `dpmpp_sde`, `dpmpp_2s_ancestral`) so draw what one alone draws, bit for bit.
     `dpmpp_3m_sde` extrapolates, and leaves noise in the picture where the last steps are long, as those of `normal`
     are: use it with `karras`, `exponential` or `beta`. The schedule `beta` is ComfyUI's, not A1111's.
     """
@@ -53,6 +57,12 @@ class Sampler(Node[Sampled]):
     sampler: Annotated[SamplerName, Field(description="How the steps are taken.")] = "euler_ancestral"
     schedule: Annotated[ScheduleName, Field(description="How the noise falls.")] = "normal"
     denoise: Annotated[float, Field(gt=0, le=1, description="Part of the steps to run, the last ones.")] = 1.0
+    start_step: Annotated[
+        int, Field(ge=0, le=150, description="Steps that were done before: goes on with latents that have noise left.")
+    ] = 0
+    end_step: Annotated[
+        int | None, Field(ge=1, le=150, description="Leaves off after so many of the steps; empty runs to the end.")
+    ] = None
     rescale: Annotated[float, Field(ge=0, le=1, description="Guidance rescale; 0.7 suits v-prediction models.")] = 0.0
     guidance_start: Annotated[float, Field(ge=0, le=1, description="Part of the run before guidance begins.")] = 0.0
     guidance_end: Annotated[float, Field(ge=0, le=1, description="Part of the run after which guidance ends.")] = 1.0
@@ -92,6 +102,8 @@ class Sampler(Node[Sampled]):
             sampler=self.sampler,
             schedule=self.schedule,
             denoise=self.denoise,
+            start_step=self.start_step,
+            end_step=self.end_step,
             latents=self.latents,
             mask=self.mask and fitted_mask(self.mask, (width, height)),
             guidance=self.guidance,

@@ -34,28 +34,31 @@ class Course:
         sampler: SamplerName,
         schedule: ScheduleName,
         steps: int,
-        run: int,
+        part: range,
         scheduler_config: Mapping[str, object],
         device: torch.device | str,
     ) -> None:
-        """Prepare the last `run` of `steps` steps; raises NovaError for a model that predicts something unknown."""
+        """Prepare a part of `steps` steps, from 0 on; raises NovaError for a model that predicts something unknown."""
         self.prediction = str(scheduler_config.get("prediction_type", "epsilon"))
         if self.prediction not in ("epsilon", "v_prediction"):
             raise NovaError(f"the model predicts {self.prediction!r}; samplers know epsilon and v_prediction")
         solver = solver_of(sampler)
         trained = trained_sigmas(scheduler_config)
         levels = asked_levels(solver, noise_levels(schedule, steps, trained), trained)
-        begin = (steps - run) * solver.order
+        begin, end = part.start * solver.order, min(part.stop * solver.order, len(levels.timesteps))
+        self._is_whole = part.stop == steps
         self._scaled = solver.scaled
         self._scheduler = placed_scheduler(solver, levels, scheduler_config, device)
         self._scheduler.set_begin_index(begin)
         self._noisy = "generator" in inspect.signature(self._scheduler.step).parameters
         self._timesteps: torch.Tensor = self._scheduler.timesteps[begin:]
-        sigmas = levels.sigmas[begin:-1].tolist()
+        sigmas = levels.sigmas[begin : end + 1].tolist()
+        self._sigmas = sigmas[0], sigmas[-1]
         self.calls = tuple(
             Call(timestep, sigma, index // solver.order + 1)
-            for index, (timestep, sigma) in enumerate(zip(self._timesteps, sigmas, strict=True))
+            for index, (timestep, sigma) in enumerate(zip(self._timesteps[: end - begin], sigmas[:-1], strict=True))
         )
+        self._drawn_before = part.start * solver.draws
 
     def ends_step(self, number: int) -> bool:
         """Tell whether a call is the last one of its step."""
@@ -67,14 +70,31 @@ class Course:
         return first
 
     def noised(self, latents: torch.Tensor, noise: torch.Tensor, call: int) -> torch.Tensor:
-        """Return a picture with the noise that belongs before a call, none after the last.
+        """Return a picture with the noise that belongs before a call, none after the last of the whole course.
 
         Before the first step that is the level of the run's beginning, afterwards the one the scheduler has reached.
         """
-        if call == len(self.calls):
+        if self._is_whole and call == len(self.calls):
             return latents
         noisy: torch.Tensor = self._scheduler.add_noise(latents, noise, self._timesteps[call : call + 1])
         return noisy
+
+    def taken_up(self, latents: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
+        """Return latents that another course left with their noise, as this one has them where it begins.
+
+        The noise that its sampler would have drawn until there is drawn and left out.
+        """
+        if self._noisy:
+            for _ in range(self._drawn_before):
+                for generator in generators:
+                    torch.randn(1, *latents.shape[1:], generator=generator)
+        return latents / math.hypot(self._sigmas[0], 1) if self._scaled else latents
+
+    def left(self, latents: torch.Tensor) -> torch.Tensor:
+        """Return the latents where the course ends as any sampler can take them up: their variance grows with noise."""
+        if self._is_whole or not self._scaled:
+            return latents
+        return latents * math.hypot(self._sigmas[1], 1)
 
     def scaled(self, latents: torch.Tensor, call: Call) -> torch.Tensor:
         """Return latents as the UNet wants them, with unit variance."""

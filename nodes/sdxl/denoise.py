@@ -17,14 +17,14 @@ from nodes.sdxl.guide import Guide
 from nodes.sdxl.model import LiveModel
 from nodes.sdxl.pag import Perturbation, perturbed
 from nodes.sdxl.preview import preview
-from nodes.sdxl.request import DenoiseRequest, MicroConditioning, seeds_from, steps_to_run
+from nodes.sdxl.request import DenoiseRequest, MicroConditioning, seeds_from
 from nodes.sdxl.room import MakesRoom, with_room
 from nodes.values import Latents
 
 HALF = 0.5
 """The share of a latent pixel's weight from which it is repainted."""
 
-__all__ = ["DenoiseRequest", "MicroConditioning", "Watch", "denoise", "seeds_from", "steps_to_run"]
+__all__ = ["DenoiseRequest", "MicroConditioning", "Watch", "denoise", "seeds_from"]
 
 
 class Watch(MakesRoom, Protocol):
@@ -82,7 +82,7 @@ class _Loop:
         self._request = request
         self._watch = watch
         self._guide = guide
-        self._steps = steps_to_run(request.steps, request.denoise)
+        self._steps = len(request.part)
         self._done = 0
 
     def draw_with_room(self, pictures: range) -> torch.Tensor:
@@ -95,18 +95,18 @@ class _Loop:
         """Return the latents of some pictures of the batch, drawn at once."""
         request = self._request
         self._done = pictures.start * self._steps
-        course = Course(request.sampler, request.schedule, request.steps, self._steps, self._config, self._device)
+        course = Course(request.sampler, request.schedule, request.steps, request.part, self._config, self._device)
         generators = [torch.Generator("cpu").manual_seed(request.seeds[picture]) for picture in pictures]
         noise = torch.cat([torch.randn(1, *request.latent_shape, generator=own) for own in generators])
         noise = noise.to(self._device)
         kept = self._kept(pictures, noise)
-        latents = self._beginning(course, noise, kept)
+        latents = self._beginning(course, noise, kept, generators)
         finite = _Finite(self._steps)
         finite.look(latents, 0)
         for number, call in enumerate(course.calls):
             self._watch.check()
             unit = course.scaled(latents, call)
-            output = self._guide.prediction(unit, call.timestep, Turn(pictures, call.step, self._steps))
+            output = self._guide.prediction(unit, call.timestep, self._turn(pictures, call))
             show = partial(_shown, course, output, call, latents)
             latents = course.advance(output, call, latents, generators)
             if kept is not None:
@@ -115,10 +115,19 @@ class _Loop:
             if course.ends_step(number):
                 self._tell(len(pictures), show)
         finite.finish()
-        return latents
+        return course.left(latents)
 
-    def _beginning(self, course: Course, noise: torch.Tensor, kept: _Kept | None) -> torch.Tensor:
+    def _turn(self, pictures: range, call: Call) -> Turn:
+        """Return where a call is in the run; a run in parts is one run."""
+        whole, part = self._request.whole, self._request.part
+        return Turn(pictures, part.start - whole.start + call.step, len(whole))
+
+    def _beginning(
+        self, course: Course, noise: torch.Tensor, kept: _Kept | None, generators: list[torch.Generator]
+    ) -> torch.Tensor:
         """Return the latents before the first step: all noise where nothing of a picture is to shine through."""
+        if kept is not None and self._request.start_step:
+            return course.taken_up(kept.latents.expand(len(generators), -1, -1, -1), generators)
         if kept is None or (kept.mask is not None and self._request.denoise == 1):
             return course.pure(noise)
         return course.noised(kept.latents, noise, 0)

@@ -86,9 +86,10 @@ class DenoiseRequest:
 
     `seeds` has one seed per picture. `size` is (width, height) in pixels, multiples of 8. `latents` and `mask` have one
     picture, used for all, or one per seed; `mask` is in pixels. `denoise` below 1 starts from `latents` with only part
-    of the noise. `interval` is the part of the run, from 0 to 1, in which guidance acts. `micro_batch` pictures are
-    drawn at once: only 1 promises the same bits for every batch size. `micro` None means the picture's own size. What
-    `controls` follow is one picture of any size, used for all, or one per seed.
+    of the noise. `start_step` steps were done before, by whoever gave the latents, with the noise that is left in them;
+    after `end_step` steps this run leaves off likewise. `interval` is the part of the run, from 0 to 1, in which
+    guidance acts. `micro_batch` pictures are drawn at once: only 1 promises the same bits for every batch size. `micro`
+    None means the picture's own size. What `controls` follow is one picture of any size, used for all, or one per seed.
     Raises NovaError where the parts do not fit together.
     """
 
@@ -100,6 +101,8 @@ class DenoiseRequest:
     sampler: SamplerName = "euler_ancestral"
     schedule: ScheduleName = "normal"
     denoise: float = 1.0
+    start_step: int = 0
+    end_step: int | None = None
     latents: Latents | None = None
     mask: Mask | None = None
     guidance: Guidance | None = None
@@ -111,7 +114,7 @@ class DenoiseRequest:
 
     def __post_init__(self) -> None:
         """Check what no single port can know."""
-        steps_to_run(self.steps, self.denoise)
+        self._check_part()
         self._check_size()
         self._check_tokens()
         if self.latents is None:
@@ -122,6 +125,18 @@ class DenoiseRequest:
             width, height = self.size
             self._check_batch("mask", "does", self.mask.weight.shape, (height, width))
         self._check_hints()
+
+    @property
+    def whole(self) -> range:
+        """The steps from where noise was put over a picture, or all; counted from 0."""
+        return range(self.steps - steps_to_run(self.steps, self.denoise), self.steps)
+
+    @property
+    def part(self) -> range:
+        """The steps to run."""
+        whole = self.whole
+        last = whole.stop if self.end_step is None else self.end_step
+        return range(self.start_step or whole.start, last)
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -139,6 +154,29 @@ class DenoiseRequest:
     def pag_scale(self) -> float:
         """The scale of perturbed-attention guidance, 0 without it."""
         return self.guidance.scale if self.guidance else 0.0
+
+    def _check_part(self) -> None:
+        part = self.part
+        if self.denoise < 1 and self.start_step:
+            raise NovaError(
+                f"denoise {self.denoise:g} and start_step {self.start_step} both say where to begin",
+                hint="Leave denoise at 1 for latents that have their noise still, and start_step at 0 for a picture.",
+            )
+        if part.stop > self.steps:
+            raise NovaError(f"end_step is {part.stop}, but there are {self.steps} steps", hint="Leave it empty.")
+        if not part:
+            raise NovaError(
+                f"the run would begin after {part.start} steps and end after {part.stop}, so it would do nothing",
+                hint="Make end_step larger than where it begins; denoise below 1 leaves the first steps out.",
+            )
+        if self.start_step and (self.latents is None or self.mask is not None):
+            without = (
+                "there are no latents" if self.latents is None else "a mask keeps what no longer is there: a picture"
+            )
+            raise NovaError(
+                f"start_step {self.start_step} goes on with latents that have their noise, but {without}",
+                hint="Connect the latents of a Sampler that ended there (end_step), without a mask.",
+            )
 
     def _check_size(self) -> None:
         width, height = self.size

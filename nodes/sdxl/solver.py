@@ -39,6 +39,7 @@ class Solver:
     whole: bool = False
     order: Literal[1, 2] = 1
     halfway: bool = False
+    draws: int = 1
     scaled: bool = False
     last: float = 0.0
     lowest: int = 0
@@ -60,7 +61,7 @@ _SOLVERS: Mapping[SamplerName, Solver] = {
     "dpmpp_2m": _multistep("dpmsolver++"),
     "dpmpp_2m_sde": _multistep("sde-dpmsolver++"),
     "dpmpp_3m_sde": Solver(Dpmpp3mSde),
-    "dpmpp_sde": Solver(DpmppSde, order=2, halfway=True),
+    "dpmpp_sde": Solver(DpmppSde, order=2, halfway=True, draws=2),
     "dpmpp_2s_ancestral": Solver(Dpmpp2sAncestral, order=2),
     # DDIM without added noise is Euler's method on the same equation.
     "ddim": Solver(EulerDiscreteScheduler),

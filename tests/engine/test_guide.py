@@ -17,7 +17,7 @@ PITFALLS = re.findall(r"^\| `(\{?prompt: .*?)` \| error", GUIDE, re.MULTILINE)
 
 
 def test_the_guide_has_graphs_and_pitfalls() -> None:
-    assert len(WHOLE) == 4
+    assert len(WHOLE) == 5
     assert len(PITFALLS) == 5
 
 

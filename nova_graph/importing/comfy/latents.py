@@ -93,6 +93,8 @@ class Latents:
             "seed": self._draft.ask_seed("seed", course.seed),
             "steps": ask("steps", "integer", course.steps),
             "denoise": ask("denoise", "number", course.denoise) if course.denoise != 1 else None,
+            "start_step": course.start_step,
+            "end_step": course.end_step,
             "cfg": ask("cfg", "number", self._read.value(node, "cfg")),
             "rescale": model.rescale,
             "sampler": ask("sampler", "string", sampler_name(self._read, node)),

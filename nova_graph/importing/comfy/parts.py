@@ -54,8 +54,10 @@ class LatentPart:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How a sampler is run."""
+    """How a sampler is run; the steps where it begins and ends are None where it runs all."""
 
     seed: Json
     steps: Json
-    denoise: Json
+    denoise: Json = 1
+    start_step: Json = None
+    end_step: Json = None

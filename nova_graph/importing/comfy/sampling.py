@@ -21,17 +21,23 @@ def seed_of(reader: Reader, node: ComfyNode, port: str) -> Json:
 
 
 def course_of(reader: Reader, node: ComfyNode) -> Course:
-    """Return how a sampler is run; raises UsageError where that is only a part of a run."""
+    """Return how a sampler is run; raises UsageError where there is no such run here."""
     steps = reader.value(node, "steps")
     if node.type == "KSampler":
         denoise = reader.value(node, "denoise", 1)
         return Course(seed_of(reader, node, "seed"), whole_steps(steps, denoise), denoise)
     first, last = reader.value(node, "start_at_step", 0), reader.value(node, "end_at_step", 10_000)
-    switches = reader.value(node, "add_noise"), reader.value(node, "return_with_leftover_noise")
+    leaves_noise = reader.value(node, "return_with_leftover_noise") == "enable"
     match first, last, steps:
-        case int(), int(), int() if 0 <= first < steps <= last and switches == ("enable", "disable"):
-            return Course(seed_of(reader, node, "noise_seed"), steps, 1 - first / steps if first else 1)
+        case int(), int(), int() if 0 <= first < min(last, steps) and (last >= steps or leaves_noise):
+            end = last if last < steps else None
+            seed = seed_of(reader, node, "noise_seed")
+            if reader.value(node, "add_noise") != "disable":
+                return Course(seed, steps, 1 - first / steps if first else 1, None, end)
+            if first:
+                return Course(seed, steps, 1, first, end)
     raise UsageError(
-        f"KSamplerAdvanced (node {node.id}) does a part of a course",
-        hint="Only one that adds noise and runs to the end can be imported.",
+        f"KSamplerAdvanced (node {node.id}) does a part of a course that Sampler cannot do",
+        hint="It can begin with noise of its own or after another one, and ends with the noise that is left, or at "
+        "the end.",
     )

@@ -3,6 +3,7 @@
 import io
 import threading
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from PIL import Image
 from engine.errors import Cancelled, NovaError
 from nodes.samplers import SamplerName, ScheduleName
 from nodes.sdxl.arrays import from_tensor, to_tensor
+from nodes.sdxl.course import Course
 from nodes.sdxl.denoise import denoise, latent_mask
 from nodes.sdxl.model import LiveModel
 from nodes.values import Conditioning, Guidance, Latents, Mask, Prompted
@@ -272,6 +274,72 @@ def test_denoise_runs_only_the_last_steps(live: LiveModel) -> None:
     assert watcher.steps[-1] == (3, 3)
 
 
+FORGETFUL = ("euler", "euler_ancestral", "heun", "ddim", "dpmpp_sde", "dpmpp_2s_ancestral")
+
+
+def in_parts(live: LiveModel, at: int, **changes: object) -> Latents:
+    """Draw in two runs, the second of which begins where the first leaves off."""
+    first = denoise(live, request(end_step=at, **changes), Watcher())
+    return denoise(live, request(start_step=at, **{**changes, "latents": first}), Watcher())
+
+
+@pytest.mark.parametrize("sampler", FORGETFUL)
+@pytest.mark.parametrize("at", [1, 3])
+@pytest.mark.parametrize("micro_batch", [1, 2])
+def test_a_run_in_parts_is_the_run(live: LiveModel, sampler: SamplerName, at: int, micro_batch: int) -> None:
+    changes: dict[str, object] = {
+        "sampler": sampler,
+        "schedule": "karras",
+        "seeds": (7, 8),
+        "micro_batch": micro_batch,
+        "guidance": Guidance(3.0),
+        "interval": (0.2, 0.8),
+    }
+    assert in_parts(live, at, **changes) == denoise(live, request(**changes), Watcher())
+
+
+@pytest.mark.parametrize("sampler", get_args(SamplerName))
+def test_any_sampler_takes_up_what_any_other_leaves(live: LiveModel, sampler: SamplerName) -> None:
+    """Their latents have one scale in between, whatever they compute with."""
+    left = {
+        name: to_tensor(
+            denoise(live, request(sampler=name, schedule="karras", steps=20, end_step=2), Watcher()).samples
+        )
+        for name in ("euler", sampler)
+    }
+    spread = [latents.std().item() for latents in left.values()]
+    assert 0.5 < spread[0] / spread[1] < 2
+    latents = Latents(from_tensor(left[sampler]))
+    ended = drawn(live, sampler="euler", schedule="karras", steps=20, start_step=2, latents=latents)
+    assert torch.isfinite(ended).all()
+    again = drawn(live, sampler=sampler, schedule="karras", steps=20, start_step=2, latents=latents)
+    assert torch.isfinite(again).all()
+    assert 0.2 < again.std().item() / ended.std().item() < 5
+
+
+def test_a_picture_may_be_left_with_noise_and_taken_up(live: LiveModel) -> None:
+    changes: dict[str, object] = {"latents": picture(), "denoise": 0.5, "steps": 10, "sampler": "euler"}
+    whole = denoise(live, request(**changes), Watcher())
+    first = denoise(live, request(end_step=8, **changes), Watcher())
+    second = denoise(live, request(start_step=8, steps=10, sampler="euler", latents=first), Watcher())
+    assert second == whole
+
+
+def test_what_a_mask_keeps_is_left_with_as_much_noise(live: LiveModel) -> None:
+    changes: dict[str, object] = {"latents": picture(), "mask": left_half(), "steps": 10, "sampler": "euler"}
+    left = denoise(live, request(end_step=5, **changes), Watcher())
+    kept = to_tensor(left.samples)[..., 4:] - to_tensor(picture().samples)[..., 4:]
+    sigma = Course("euler", "normal", 10, range(5, 10), live.scheduler_config, "cpu").calls[0].sigma
+    noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7))
+    torch.testing.assert_close(kept, sigma * noise[..., 4:], atol=1e-5, rtol=1e-5)
+
+
+def test_progress_counts_the_steps_of_the_part(live: LiveModel) -> None:
+    watcher = Watcher()
+    denoise(live, request(steps=10, start_step=2, end_step=6, latents=picture()), watcher)
+    assert watcher.steps == [(step, 4) for step in range(1, 5)]
+
+
 def test_less_denoise_stays_closer_to_the_picture(live: LiveModel) -> None:
     start = to_tensor(picture().samples)
     changed = [
@@ -323,6 +391,13 @@ def test_prompts_of_different_length_are_refused() -> None:
         ({"latents": picture(), "mask": left_half((32, 32))}, "mask of shape .1, 32, 32. does not fit a picture"),
         ({"size": (60, 64)}, "multiples of 8"),
         ({"seeds": ()}, "no seed"),
+        ({"end_step": 5}, "end_step is 5, but there are 4 steps"),
+        ({"start_step": 2}, "goes on with latents that have their noise, but there are no latents"),
+        ({"start_step": 2, "latents": picture(), "mask": left_half()}, "but a mask keeps"),
+        ({"start_step": 2, "latents": picture(), "denoise": 0.5}, "both say where to begin"),
+        ({"start_step": 2, "end_step": 2, "latents": picture()}, "begin after 2 steps and end after 2"),
+        ({"start_step": 4, "latents": picture()}, "begin after 4 steps and end after 4"),
+        ({"end_step": 1, "latents": picture(), "denoise": 0.5}, "begin after 2 steps and end after 1"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_loading(changes: dict[str, object], message: str) -> None:

@@ -12,11 +12,12 @@ from diffusers import (
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLInpaintPipeline,
     StableDiffusionXLPAGPipeline,
+    StableDiffusionXLPipeline,
 )
 
-from nodes.sdxl.arrays import to_tensor
+from nodes.sdxl.arrays import from_tensor, to_tensor
 from nodes.sdxl.request import MicroConditioning
-from nodes.values import Guidance
+from nodes.values import Guidance, Latents
 from tests.nodes.sdxl.sampling import conditioning, drawn, left_half, picture
 from tests.tiny import Tiny, tiny
 
@@ -170,3 +171,25 @@ def test_inpaint(
     assert torch.equal(ours, expected)
     assert torch.equal(ours[..., 4:], to_tensor(start.samples)[..., 4:])
     assert not torch.equal(ours[..., :4], to_tensor(start.samples)[..., :4])
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_two_that_share_a_run(parts: Tiny, share: float) -> None:
+    """diffusers counts timesteps where we count steps: with timesteps spread evenly, both cut at the same step."""
+    call = {"guidance_scale": 5.0, "width": 64, "height": 64, "original_size": (64, 64), "target_size": (64, 64)}
+    first = oracle(parts, StableDiffusionXLPipeline, EulerDiscreteScheduler, {}, denoising_end=share, **call)
+    second = oracle(
+        parts,
+        StableDiffusionXLImg2ImgPipeline,
+        EulerDiscreteScheduler,
+        {},
+        image=first,
+        denoising_start=share,
+        strength=1.0,
+        **call,
+    )
+    steps = round(share * STEPS)
+    half = drawn(parts.model, steps=STEPS, sampler="euler", end_step=steps)
+    assert torch.equal(half, first)
+    latents = Latents(from_tensor(half))
+    assert torch.equal(drawn(parts.model, steps=STEPS, sampler="euler", start_step=steps, latents=latents), second)

@@ -20,7 +20,7 @@ Denoiser = Callable[[torch.Tensor, float], torch.Tensor]
 
 
 def course(sampler: SamplerName, schedule: ScheduleName, steps: int) -> Course:
-    return Course(sampler, schedule, steps, steps, CONFIG, "cpu")
+    return Course(sampler, schedule, steps, range(steps), CONFIG, "cpu")
 
 
 def walk(way: Course, start: torch.Tensor, denoiser: Denoiser, calls: int) -> torch.Tensor:

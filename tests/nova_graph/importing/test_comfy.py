@@ -516,6 +516,33 @@ def part_of_a_course(**changes: Any) -> dict[str, Any]:
     return node("KSamplerAdvanced", **{**whole, "noise_seed": 7, "end_at_step": 10_000, **changes})
 
 
+def test_samplers_that_share_a_run_do_so_here(tmp_path: Path) -> None:
+    first = {"return_with_leftover_noise": "enable", "steps": 20, "end_at_step": 12}
+    second = {"add_noise": "disable", "steps": 20, "start_at_step": 12, "latent_image": ["3", 0]}
+    workflow = plain() | {"3": part_of_a_course(**first), "33": part_of_a_course(**second)}
+    workflow["8"]["inputs"]["samples"] = ["33", 0]
+    nodes = checked(tmp_path, workflow)
+    assert (nodes["sampler"].get("start_step"), nodes["sampler"]["end_step"]) == (None, 12)
+    assert (nodes["sampler2"]["start_step"], nodes["sampler2"].get("end_step")) == (12, None)
+    assert nodes["sampler2"]["latents"] == "$sampler.latents"
+    workflow["33"] = part_of_a_course(**second, end_at_step=16, return_with_leftover_noise="enable")
+    assert checked(tmp_path, workflow)["sampler2"]["end_step"] == 16
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"end_at_step": 12, "steps": 20},
+        {"add_noise": "disable"},
+        {"start_at_step": 12, "end_at_step": 12, "steps": 20, "return_with_leftover_noise": "enable"},
+        {"start_at_step": 20, "steps": 20},
+    ],
+)
+def test_other_parts_of_a_run_are_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    workflow = plain() | {"3": part_of_a_course(**changes)}
+    assert "does a part of a course that Sampler cannot do" in refusal(tmp_path, workflow)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
