@@ -46,6 +46,9 @@ class Sampler(Node[Sampled]):
     guidance: Annotated[Guidance | None, Field(description="Perturbed-attention guidance, from PAG.")] = None
     latents: Annotated[Latents | None, Field(description="Latents to start from; empty means pure noise.")] = None
     mask: Annotated[Mask | None, Field(description="Where to repaint, in pixels; empty means everywhere.")] = None
+    soft_mask: Annotated[
+        bool, Field(description="Grey is repainted in the last steps, the darker the fewer; else from half grey on.")
+    ] = False
     width: Annotated[Length | None, Field(description="Pixels; empty means the latents' or the model's own.")] = None
     height: Annotated[Length | None, Field(description="Pixels; empty means the latents' or the model's own.")] = None
     count: Annotated[int, Field(ge=1, le=64, description="How many pictures; latents of a batch give one each.")] = 1
@@ -105,6 +108,7 @@ class Sampler(Node[Sampled]):
             start_step=self.start_step,
             end_step=self.end_step,
             latents=self.latents,
+            soft_mask=self.soft_mask,
             mask=self.mask and fitted_mask(self.mask, (width, height)),
             guidance=self.guidance,
             rescale=self.rescale,

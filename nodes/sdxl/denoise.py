@@ -62,17 +62,22 @@ def _perturbed(live: LiveModel, request: DenoiseRequest) -> AbstractContextManag
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """The picture that a run starts from, the noise put over it, and a mask of 1 where to repaint if not everywhere."""
+    """The picture that a run starts from, the noise put over it, and where to repaint it if not everywhere.
+
+    `mask` is 1 where to repaint, 0 where not; between, it is the share of the run, its end, in which to repaint (Levin
+    and Fried 2023, arXiv:2306.00950).
+    """
 
     latents: torch.Tensor
     noise: torch.Tensor
     mask: torch.Tensor | None
 
-    def restored(self, drawn: torch.Tensor, course: Course, call: int) -> torch.Tensor:
-        """Return drawn latents with what the mask keeps put back, as noisy as before the given call."""
+    def restored(self, drawn: torch.Tensor, course: Course, call: int, done: float) -> torch.Tensor:
+        """Return drawn latents with what is kept put back, as noisy as before a call; `done` is the run's share."""
         if self.mask is None:
             return drawn
-        return (1 - self.mask) * course.noised(self.latents, self.noise, call) + self.mask * drawn
+        mask = (self.mask > 1 - done).float()
+        return (1 - mask) * course.noised(self.latents, self.noise, call) + mask * drawn
 
 
 class _Loop:
@@ -106,11 +111,12 @@ class _Loop:
         for number, call in enumerate(course.calls):
             self._watch.check()
             unit = course.scaled(latents, call)
-            output = self._guide.prediction(unit, call.timestep, self._turn(pictures, call))
+            turn = self._turn(pictures, call)
+            output = self._guide.prediction(unit, call.timestep, turn)
             show = partial(_shown, course, output, call, latents)
             latents = course.advance(output, call, latents, generators)
             if kept is not None:
-                latents = kept.restored(latents, course, number + 1)
+                latents = kept.restored(latents, course, number + 1, turn.end)
             finite.look(latents, call.step)
             if course.ends_step(number):
                 self._tell(len(pictures), show)
@@ -139,7 +145,8 @@ class _Loop:
         latents = to_tensor(request.latents.samples, self._device, torch.float32)
         mask = None
         if request.mask is not None:
-            mask = _of(latent_mask(to_tensor(request.mask.weight, self._device)), pictures)
+            weight = to_tensor(request.mask.weight, self._device)
+            mask = _of(latent_shares(weight) if request.soft_mask else latent_mask(weight), pictures)
         return _Kept(_of(latents, pictures), noise, mask)
 
     def _tell(self, pictures: int, show: Callable[[], bytes]) -> None:
@@ -197,9 +204,13 @@ def latent_mask(weight: torch.Tensor) -> torch.Tensor:
 
     A latent pixel is repainted where at least half of its 8 x 8 pixels' weight is.
     """
+    return (latent_shares(weight) >= HALF).float()
+
+
+def latent_shares(weight: torch.Tensor) -> torch.Tensor:
+    """Return a mask [batch, height, width] of 0 to 255 as [batch, 1, height/8, width/8] from 0 to 1: means."""
     height, width = weight.shape[1:]
-    share = interpolate(weight[:, None].float() / 255, size=(height // 8, width // 8), mode="area")
-    return (share >= HALF).float()
+    return interpolate(weight[:, None].float() / 255, size=(height // 8, width // 8), mode="area")
 
 
 def _of(batch: torch.Tensor, pictures: range) -> torch.Tensor:

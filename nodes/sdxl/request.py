@@ -85,7 +85,8 @@ class DenoiseRequest:
     """One call of the denoise loop.
 
     `seeds` has one seed per picture. `size` is (width, height) in pixels, multiples of 8. `latents` and `mask` have one
-    picture, used for all, or one per seed; `mask` is in pixels. `denoise` below 1 starts from `latents` with only part
+    picture, used for all, or one per seed; `mask` is in pixels, and where it is grey a `soft_mask` repaints only in as
+    large a part of the run, its end. `denoise` below 1 starts from `latents` with only part
     of the noise. `start_step` steps were done before, by whoever gave the latents, with the noise that is left in them;
     after `end_step` steps this run leaves off likewise. `interval` is the part of the run, from 0 to 1, in which
     guidance acts. `micro_batch` pictures are drawn at once: only 1 promises the same bits for every batch size. `micro`
@@ -105,6 +106,7 @@ class DenoiseRequest:
     end_step: int | None = None
     latents: Latents | None = None
     mask: Mask | None = None
+    soft_mask: bool = False
     guidance: Guidance | None = None
     rescale: float = 0.0
     interval: tuple[float, float] = (0.0, 1.0)

@@ -89,6 +89,7 @@ class Latents:
             "guidance": model.guidance,
             "latents": start.ref,
             "mask": start.mask,
+            "soft_mask": model.soft_mask if start.mask else None,
             **start.size,
             "seed": self._draft.ask_seed("seed", course.seed),
             "steps": ask("steps", "integer", course.steps),

@@ -69,6 +69,8 @@ class Models:
             case "PerturbedAttentionGuidance":
                 pag = self._draft.add("pag", "PAG", {"scale": self._read.value(node, "scale", 3.0)})
                 return replace(self.model(self._read.link(node, "model")), guidance=f"${pag}.guidance")
+            case "DifferentialDiffusion":
+                return replace(self.model(self._read.link(node, "model")), soft_mask=True)
             case "RescaleCFG":
                 return replace(
                     self.model(self._read.link(node, "model")), rescale=self._read.value(node, "multiplier", 0.7)

@@ -15,6 +15,7 @@ class ModelPart:
     loader: str
     guidance: str | None = None
     rescale: Json = None
+    soft_mask: Json = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ WIDGETS: Final[Mapping[str, tuple[str, ...]]] = {
     "ControlNetApply": ("strength",),
     "ControlNetApplyAdvanced": ("strength", "start_percent", "end_percent"),
     "ControlNetLoader": ("control_net_name",),
+    "DifferentialDiffusion": ("strength",),
     "EmptyLatentImage": ("width", "height", "batch_size"),
     "FaceDetailer": (
         "guide_size", "guide_size_for", "max_size", "seed", _CONTROL, "steps", "cfg", "sampler_name", "scheduler",

@@ -301,15 +301,9 @@ def test_a_run_in_parts_is_the_run(live: LiveModel, sampler: SamplerName, at: in
 @pytest.mark.parametrize("sampler", get_args(SamplerName))
 def test_any_sampler_takes_up_what_any_other_leaves(live: LiveModel, sampler: SamplerName) -> None:
     """Their latents have one scale in between, whatever they compute with."""
-    left = {
-        name: to_tensor(
-            denoise(live, request(sampler=name, schedule="karras", steps=20, end_step=2), Watcher()).samples
-        )
-        for name in ("euler", sampler)
-    }
-    spread = [latents.std().item() for latents in left.values()]
-    assert 0.5 < spread[0] / spread[1] < 2
-    latents = Latents(from_tensor(left[sampler]))
+    left, usual = (drawn(live, sampler=name, schedule="karras", steps=20, end_step=2) for name in (sampler, "euler"))
+    assert 0.5 < left.std().item() / usual.std().item() < 2
+    latents = Latents(from_tensor(left))
     ended = drawn(live, sampler="euler", schedule="karras", steps=20, start_step=2, latents=latents)
     assert torch.isfinite(ended).all()
     again = drawn(live, sampler=sampler, schedule="karras", steps=20, start_step=2, latents=latents)
@@ -355,6 +349,53 @@ def test_a_mask_keeps_latents_for_every_sampler(live: LiveModel) -> None:
         ours = drawn(live, sampler=sampler, latents=picture(), mask=left_half(), denoise=0.75)
         assert torch.equal(ours[..., 4:], start[..., 4:])
         assert not torch.equal(ours[..., :4], start[..., :4])
+
+
+def columns(*weights: int) -> Mask:
+    """Return a mask of 64 x 64 pixels with one weight for each of its eight columns of latent pixels."""
+    row = torch.tensor(weights, dtype=torch.uint8).repeat_interleave(8)
+    return Mask(from_tensor(row.repeat(1, 64, 1)))
+
+
+@pytest.mark.parametrize("sampler", ["euler", "heun", "dpmpp_2m", *NOISY])
+def test_a_soft_mask_without_grey_is_a_hard_one(live: LiveModel, sampler: SamplerName) -> None:
+    changes: dict[str, object] = {"sampler": sampler, "latents": picture(), "mask": left_half(), "denoise": 0.75}
+    assert torch.equal(drawn(live, soft_mask=True, **changes), drawn(live, **changes))
+
+
+@pytest.mark.parametrize("sampler", ["euler", "heun", "lcm"])
+def test_a_soft_mask_repaints_grey_in_the_last_steps(live: LiveModel, sampler: SamplerName) -> None:
+    start, mask = to_tensor(picture().samples), columns(0, 0, 26, 77, 128, 179, 230, 255)
+    changes: dict[str, object] = {"sampler": sampler, "schedule": "karras", "steps": 10, "latents": picture()}
+    ours = drawn(live, mask=mask, soft_mask=True, **changes)
+    assert torch.equal(ours[..., :2], start[..., :2])
+    moved = (ours - start).abs().mean(dim=(0, 1, 2))
+    assert (moved[2:] > 0).all()
+    assert moved[2] < moved[4] < moved[7]
+    hard = drawn(live, mask=mask, **changes)
+    assert torch.equal(hard[..., :4], start[..., :4])
+
+
+def test_a_soft_mask_over_a_shared_run_is_one_mask(live: LiveModel) -> None:
+    """The share that is done counts from the beginning of the whole run."""
+    mask = columns(0, 40, 80, 120, 160, 200, 240, 255)
+    changes: dict[str, object] = {"latents": picture(), "mask": mask, "soft_mask": True, "sampler": "euler"}
+    left = denoise(live, request(steps=8, end_step=4, **changes), Watcher())
+    whole = denoise(live, request(steps=8, end_step=5, **changes), Watcher())
+    assert left != whole
+    kept = [column for column in range(8) if torch.equal(*_columns(left, picture_at(live, 4), column))]
+    assert kept == [0, 1, 2, 3]
+
+
+def picture_at(live: LiveModel, step: int) -> Latents:
+    """Return the picture with the noise that it has after so many of eight steps."""
+    nothing = Mask(from_tensor(torch.zeros(1, 64, 64, dtype=torch.uint8)))
+    asked = request(latents=picture(), mask=nothing, steps=8, end_step=step, sampler="euler")
+    return denoise(live, asked, Watcher())
+
+
+def _columns(first: Latents, second: Latents, column: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return to_tensor(first.samples)[..., column], to_tensor(second.samples)[..., column]
 
 
 def test_a_mask_repaints_blocks_that_are_half_covered() -> None:

@@ -516,6 +516,21 @@ def part_of_a_course(**changes: Any) -> dict[str, Any]:
     return node("KSamplerAdvanced", **{**whole, "noise_seed": 7, "end_at_step": 10_000, **changes})
 
 
+def test_differential_diffusion_is_a_soft_mask(tmp_path: Path) -> None:
+    workflow = plain()
+    workflow["44"] = node("DifferentialDiffusion", model=["4", 0])
+    workflow["3"]["inputs"]["model"] = ["44", 0]
+    assert "soft_mask" not in checked(tmp_path, workflow)["sampler"]
+    workflow |= {
+        "71": node("LoadImage", image="girl.png"),
+        "72": node("VAEEncode", pixels=["71", 0], vae=["4", 2]),
+        "73": node("SetLatentNoiseMask", samples=["72", 0], mask=["71", 1]),
+    }
+    workflow["3"]["inputs"]["latent_image"] = ["73", 0]
+    nodes = checked(tmp_path, workflow)
+    assert (nodes["sampler"]["mask"], nodes["sampler"]["soft_mask"]) == ("$load.mask", True)
+
+
 def test_samplers_that_share_a_run_do_so_here(tmp_path: Path) -> None:
     first = {"return_with_leftover_noise": "enable", "steps": 20, "end_at_step": 12}
     second = {"add_noise": "disable", "steps": 20, "start_at_step": 12, "latent_image": ["3", 0]}
