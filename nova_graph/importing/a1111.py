@@ -13,6 +13,9 @@ from nova_graph.cli.exits import UsageError
 from nova_graph.importing.draft import AUTO_FACES, Draft, Tree, literal, whole_steps
 
 LATENT: Final = "Latent"
+SAME: Final = "Use same"
+"""How A1111 says that a second pass has the sampler, or the schedule, of the first."""
+
 PLAIN_UPSCALERS: Final = ("None", "Lanczos", "Nearest")
 """Upscalers of A1111 that are no models; all become Lanczos here."""
 
@@ -21,6 +24,24 @@ _MERGES: Final = {"Merge": "merge", "Merge and Invert": "invert"}
 _KEEPS: Final = {"Area": "area", "Confidence": "confidence"}
 _LIMITS: Final = ("ADetailer mask only top k", "ADetailer mask only top k largest")
 """What newer and older versions of ADetailer call it."""
+
+_USED: Final = frozenset(
+    {
+        "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model", "VAE", "Clip skip",
+        "Denoising strength", "TI hashes", "RNG", "Hires upscale", "Hires resize", "Hires steps", "Hires upscaler",
+        "Hires CFG scale", "Hires sampler", "Hires schedule type",
+    }
+)  # fmt: skip
+_HARMLESS: Final = frozenset(
+    {
+        "Model hash", "VAE hash", "Lora hashes", "Hashes", "Version", "User", "Init image hash", "Created Date",
+        "Civitai resources", "Civitai metadata", "Template", "Negative Template", "Cache FP16 weight", "Pad conds",
+    }
+)  # fmt: skip
+"""Fields that say nothing of how a picture is drawn that the others do not."""
+
+_FAMILIES: Final = ("ADetailer ", "PAG ")
+MOST_TOLD: Final = 20
 
 LONGEST_NUMBER: Final = 20
 """Digits; those of the largest seed."""
@@ -113,6 +134,13 @@ class _Translator:
         self._load()
         self._encode()
         image = self._draw()
+        rest = [
+            name
+            for name in self._said.fields
+            if name not in _USED and name not in _HARMLESS and not name.startswith(_FAMILIES)
+        ]
+        if rest:
+            self._draft.note(f"not imported, and perhaps missed: {', '.join(name[:40] for name in rest[:MOST_TOLD])}")
         if self._said.fields.get("RNG") != "CPU":
             self._draft.note("A1111 drew its noise on the GPU: the same seed gives another picture here")
         if self._said.fields.get("ADetailer model"):
@@ -191,10 +219,26 @@ class _Translator:
             return self._decoded(latents)
         again: Tree = {
             **course,
+            **self._again(),
             "steps": whole_steps(said.whole("Hires steps") or steps, denoise),
             "denoise": draft.ask("denoise", "number", denoise),
         }
         return self._decoded(self._sampled({"latents": self._enlarged(latents, larger), **again}))
+
+    def _again(self) -> Tree:
+        """Return what a second pass has of its own."""
+        said = self._said
+        cfg = said.number("Hires CFG scale")
+        own: Tree = {"cfg": cfg} if cfg is not None else {}
+        sampler, schedule = said.fields.get("Hires sampler", SAME), said.fields.get("Hires schedule type", SAME)
+        if not (sampler.startswith(SAME) and schedule.startswith(SAME)):
+            sampler = said.fields.get("Sampler", "") if sampler.startswith(SAME) else sampler
+            schedule = said.fields.get("Schedule type", "") if schedule.startswith(SAME) else schedule
+            found = sampler_of(sampler, schedule)
+            if found is None:
+                raise UsageError(f"there is no sampler {sampler!r} here")
+            own |= {"sampler": found[0], "schedule": found[1]}
+        return own
 
     def _enlarged(self, latents: str, larger: Tree) -> str:
         """Enlarge latents as they are, or as a picture: with an upscaler, or with Lanczos."""

@@ -116,6 +116,39 @@ def test_which_faces_are_kept_is_in_the_graph_as_newer_adetailers_write_it(tmp_p
     assert (found["limit"], found["keep"]) == (3, "confidence")
 
 
+@pytest.mark.parametrize(
+    ("said", "sampler", "schedule"),
+    [
+        ("Hires sampler: Euler a", "euler_ancestral", "karras"),
+        ("Hires sampler: Use same sampler, Hires schedule type: Exponential", "dpmpp_2m", "exponential"),
+        (
+            "Hires sampler: Use same sampler, Hires schedule type: Use same scheduler",
+            "$inputs.sampler",
+            "$inputs.schedule",
+        ),
+        ("Hires sampler: Euler a, Hires schedule type: SGM Uniform", "euler_ancestral", "sgm_uniform"),
+    ],
+)
+def test_what_a_second_pass_has_of_its_own_is_in_the_graph(
+    tmp_path: Path, said: str, sampler: str, schedule: str
+) -> None:
+    text = TEXT.replace("Hires steps: 15", f"Hires steps: 15, Hires CFG scale: 3.5, {said}")
+    first, second = (
+        nodes_of(import_graph(picture(tmp_path / "it.png", parameters=text)), tmp_path)[name]
+        for name in ("sampler", "sampler2")
+    )
+    assert (first["sampler"], first["schedule"], first["cfg"]) == ("$inputs.sampler", "$inputs.schedule", "$inputs.cfg")
+    assert (second["sampler"], second["schedule"], second["cfg"]) == (sampler, schedule, 3.5)
+
+
+def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+    assert not any("not imported" in note for note in import_graph(picture(tmp_path / "it.png", parameters=TEXT)).notes)
+    said = 'ControlNet 0: "Module: none, Weight: 1", Refiner: other [12], Refiner switch at: 0.8, Variation seed: 5'
+    text = TEXT.replace("Version: v1.10.1", f"{said}, Version: v1.10.1")
+    notes = import_graph(picture(tmp_path / "it.png", parameters=text)).notes
+    assert "not imported, and perhaps missed: ControlNet 0, Refiner, Refiner switch at, Variation seed" in notes
+
+
 def test_all_that_the_text_says_is_in_the_graph(tmp_path: Path) -> None:
     found = import_graph(picture(tmp_path / "it.png", parameters=TEXT))
     nodes, inputs = nodes_of(found, tmp_path), found.tree["inputs"]
