@@ -40,6 +40,9 @@ _HARMLESS: Final = frozenset(
 )  # fmt: skip
 """Fields that say nothing of how a picture is drawn that the others do not."""
 
+USUAL_EMPHASIS: Final = ("Emphasis", "Original")
+"""How A1111 weighs words unless told otherwise, and Encoder with `a1111`."""
+
 _FAMILIES: Final = ("ADetailer ", "PAG ")
 MOST_TOLD: Final = 20
 
@@ -137,7 +140,10 @@ class _Translator:
         rest = [
             name
             for name in self._said.fields
-            if name not in _USED and name not in _HARMLESS and not name.startswith(_FAMILIES)
+            if name not in _USED
+            and name not in _HARMLESS
+            and not name.startswith(_FAMILIES)
+            and (name, self._said.fields[name]) != USUAL_EMPHASIS
         ]
         if rest:
             self._draft.note(f"not imported, and perhaps missed: {', '.join(name[:40] for name in rest[:MOST_TOLD])}")
