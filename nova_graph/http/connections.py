@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from nova_graph.http.answers import ending_with_the_connection, ending_with_the_service, in_one_piece
+from nova_graph.http.parser import Parser
 
 HEAD_BYTES: Final = 64 << 10
 """How long the head of a request may be, and what comes after its body."""
@@ -57,6 +58,7 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         """Speak with one client."""
         super().__init__(config, server_state, app_state, _loop)
+        self.parser = Parser(self)  # type: ignore[assignment]
         self._doors = doors
         self._deadline: asyncio.TimerHandle | None = None
         self._writing: asyncio.TimerHandle | None = None
@@ -91,8 +93,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless what is no body has become too long."""
-        if self.transport.is_closing():
+        """Read on, unless what is no body has become too long, or nothing is answered after this answer."""
+        at_work = self._at_work
+        if self.transport.is_closing() or (at_work is not None and not at_work.keep_alive):
             return
         self._overhead += len(data)
         self._arrived = len(data)
@@ -128,7 +131,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that the request is whole."""
+        """Note that the request is whole, unless its body is still to be read; see `Parser`."""
+        if self.parser.should_upgrade():
+            return
         self._clear_deadline()
         self._overhead = self._arrived = 0
         super().on_message_complete()
@@ -144,9 +149,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def on_response_complete(self) -> None:
-        """Wait for the client to take the rest."""
+        """Wait for the client to take the rest, and to send the rest of the next request."""
         super().on_response_complete()
         self._watch_writing()
+        if self._deadline is not None:
+            self._set_deadline()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, unless it was answered why no more of it is read."""
@@ -168,8 +175,26 @@ class BoundedProtocol(HttpToolsProtocol):
     def _address(self) -> str:
         return self.client[0] if self.client else ""
 
+    @property
+    def _at_work(self) -> RequestResponseCycle | None:
+        """The request that came whole and is not answered to the end yet."""
+        answering = self._answering
+        return None if answering is None or answering.more_body or answering.response_complete else answering
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing of offers of other protocols."""
+
     def _refuse(self, status: int, title: str, detail: str = "", header: bytes = b"") -> None:
-        """Answer and close; where an answer has begun already, only close."""
+        """Answer and close; where an answer has begun already, only close.
+
+        What comes after a whole request does not spoil its answer: that one is given, as the last.
+        """
+        at_work = self._at_work
+        if at_work is not None:
+            at_work.keep_alive = False
+            self.pipeline.clear()
+            self._clear_deadline()
+            return
         answering = self._answering
         if answering is None or answering.response_complete or not answering.response_started:
             body = f'{{"type":"about:blank","title":"{title}","status":{status},"detail":"{detail or title}"}}'.encode()
@@ -191,7 +216,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _time_out(self) -> None:
-        if not self.transport.is_closing():
+        if self._at_work is not None:
+            self._set_deadline()
+        elif not self.transport.is_closing():
             self.transport.close()
 
     def _watch_writing(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from nova_graph.http.connections import HEAD_BYTES
 from tests.nova_graph.http.conftest import KEYS
-from tests.nova_graph.http.serving import Service, adding, handed_in, is_problem
+from tests.nova_graph.http.serving import Service, adding, handed_in, is_problem, one
 
 
 @contextlib.contextmanager
@@ -238,3 +238,86 @@ def test_a_head_alone_is_sent(service: Service) -> None:
         head, _, body = rest(raw).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 ")
         assert body == b""
+
+
+SUM = json.dumps({"graph": adding(1)}).encode()
+
+
+def posted(path: str, body: bytes, *fields: str) -> bytes:
+    """Return a request with the first key."""
+    more = "".join(f"{field}\r\n" for field in (f"Content-Length: {len(body)}", *fields))
+    return HEAD.replace("/v1/check", path).encode() + more.encode() + b"\r\n" + body
+
+
+def taking(seconds: float) -> bytes:
+    """Return the body of a job that takes so long."""
+    return json.dumps({"graph": one("Wait", steps=round(seconds * 10), pause=0.1)}).encode()
+
+
+@pytest.mark.parametrize("noise", [b"NOISE \x01\r\n\r\n", b"GET /health HTTP/1.1\r\nX: ".ljust(HEAD_BYTES + 100, b"x")])
+@pytest.mark.parametrize("apart", [False, True])
+def test_noise_after_a_request_does_not_spoil_its_answer(keyed: Service, noise: bytes, apart: bool) -> None:
+    request = posted("/v1/jobs?wait=30", taking(0.5))
+    with connected(keyed) as raw:
+        raw.sendall(request if apart else request + noise)
+        if apart:
+            with keyed.client(KEYS[0]) as alice:
+                while alice.get("/v1/jobs?limit=1").json()["jobs"][0]["state"] != "running":
+                    pass
+            raw.sendall(noise)
+        answer = rest(raw)
+    assert answer.startswith(b"HTTP/1.1 202 ")
+    assert b'"state":"done"' in answer
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_request_that_waits_for_another_has_its_time_afterwards(keyed: Service) -> None:
+    with connected(keyed) as raw:
+        request = posted("/v1/check", SUM, "Connection: close")
+        raw.sendall(posted("/v1/jobs?wait=30", taking(2.5)) + request[:-10])
+        answer = raw.recv(65536)
+        raw.sendall(request[-10:])
+        assert answer.startswith(b"HTTP/1.1 202 ")
+        assert b'"state":"done"' in answer
+        assert rest(raw).startswith(b"HTTP/1.1 200 ")
+
+
+OFFER = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA")
+
+
+@pytest.mark.parametrize("piece", [1, 7, 100_000])
+def test_an_offer_of_another_protocol_is_passed_over(keyed: Service, piece: int) -> None:
+    chunked = HEAD + "".join(f"{field}\r\n" for field in (*OFFER, "Transfer-Encoding: chunked")) + "\r\n"
+    health = "GET /health HTTP/1.1\r\nHost: x\r\n"
+    requests = (
+        posted("/v1/check", SUM, *OFFER)
+        + chunked.encode()
+        + b"%x\r\n%s\r\n0\r\n\r\n" % (len(SUM), SUM)
+        + f"{health}{OFFER[0]}\r\n{OFFER[1]}\r\n\r\n".encode()
+        + posted("/v1/check", SUM, *OFFER)
+        + f"{health}Connection: close\r\n\r\n".encode()
+    )
+    with connected(keyed) as raw:
+        for start in range(0, len(requests), piece):
+            raw.sendall(requests[start : start + piece])
+        answers = rest(raw)
+    assert answers.count(b"HTTP/1.1 200 ") == 5, answers
+    assert answers.count(b'{"nodes":2,"warnings":[]}') == 3
+    assert answers.count(b'"status":"ok"') == 2
+    assert "Upgrade" not in keyed.log
+    assert "WebSocket" not in keyed.log
+
+
+def test_offers_are_passed_over_however_many_come_at_once(service: Service) -> None:
+    offer = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+    with connected(service) as raw:
+        raw.sendall(offer * 2000 + b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert rest(raw).count(b"HTTP/1.1 200 ") == 2001
+    assert service.is_well()
+
+
+def test_a_body_after_an_offer_is_no_less_checked(keyed: Service) -> None:
+    with connected(keyed) as raw:
+        fields = "".join(f"{field}\r\n" for field in (*OFFER, "Transfer-Encoding: chunked"))
+        raw.sendall(f"{HEAD}{fields}\r\nzz\r\n".encode())
+        assert rest(raw).startswith(b"HTTP/1.1 400 ")
