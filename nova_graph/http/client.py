@@ -82,13 +82,14 @@ class ServiceClient:
         """Send a picture in; returns the name that graphs call it by."""
         return str(self._json("POST", "/v1/files", data, {"Content-Type": media_type})["name"])
 
-    def submit(self, graph: str | Mapping[str, Json], inputs: Mapping[str, Json]) -> dict[str, Any]:
+    def submit(self, graph: str | Mapping[str, Json], inputs: Mapping[str, Json], *, key: str = "") -> dict[str, Any]:
         """Hand in a graph, by name or whole; it becomes one job, however often the request had to be sent.
 
-        Raises TooMany where the service takes no more now; other methods wait for a while then.
+        Raises TooMany where the service takes no more now; other methods wait for a while then. An answer may have
+        been lost before that: who hands the graph in again gives the same idempotency `key` as before.
         """
         body = json.dumps({"graph": graph, "inputs": dict(inputs)}, allow_nan=False).encode()
-        headers = {"Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key or uuid4().hex}
         return self._json("POST", "/v1/jobs", body, headers, patient=False)
 
     def plan(self, graph: str | Mapping[str, Json], inputs: Mapping[str, Json]) -> dict[str, Any]:
@@ -238,6 +239,8 @@ def error_of(answer: httpx.Response) -> NovaError:
     except ValueError:
         problem = {}
     if not isinstance(problem, dict) or not problem:
+        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            return TooMany("too many requests, says what is in front of the service", _retry_after(answer))
         return ServiceError(f"the service answered with status {answer.status_code}", hint="Is the address right?")
     problems = [_placed(item) for item in problem.get("problems", ()) if isinstance(item, dict)]
     detail, hint = str(problem.get("detail", "")), str(problem.get("hint", ""))

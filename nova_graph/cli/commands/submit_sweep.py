@@ -1,13 +1,14 @@
 """`nova-graph submit GRAPH --sweep`: one job for each value, all handed in as fast as the service takes them."""
 
-import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from random import SystemRandom
+from threading import Event
 from typing import Any, Final
+from uuid import uuid4
 
 from engine.errors import Cancelled, NovaError
 from engine.follow import draw_seed
@@ -44,6 +45,8 @@ class _Asked:
 
     graph: str | Mapping[str, Json]
     inputs: Mapping[str, Json] = field(default_factory=dict)
+    key: str = field(default_factory=lambda: uuid4().hex)
+    """What makes it one job, however often it is handed in."""
 
 
 def submit_sweep(given: Given, options: SubmitOptions, sweeps: Sequence[str], *, grid: bool) -> bool:
@@ -115,7 +118,7 @@ class _Jobs:
         self._handed_in: deque[Mapping[str, Any]] = deque()
         self._out = out
         self._stem = stem
-        self._is_stopped = False
+        self._stopped = Event()
 
     def run(self) -> _Ended:
         """Run all; raises what follows from Ctrl-C, or from a service that is gone, and stops the rest."""
@@ -130,27 +133,26 @@ class _Jobs:
         except BaseException:
             self._stop()
             raise
-        if self._is_stopped:
+        if self._stopped.is_set():
             raise Cancelled("the runs that were left were cancelled")
         return ended
 
     def _hand_in(self) -> bool:
         """Hand in as many as there may be, waiting where the service takes none; False where none is left."""
-        while self._waiting and len(self._handed_in) < AT_ONCE:
+        while self._waiting and len(self._handed_in) < AT_ONCE and not self._stopped.is_set():
             asked = self._waiting[0]
             try:
-                job = self._client.submit(asked.graph, asked.inputs)
+                job = self._client.submit(asked.graph, asked.inputs, key=asked.key)
             except TooMany as full:
                 if self._handed_in:
                     break
                 say(f"waiting for {full.seconds:.0f} s: {full.message}")
-                time.sleep(full.seconds)
+                self._stopped.wait(full.seconds)
                 continue
+            self._waiting.popleft()
             self._handed_in.append(job)
-            if self._is_stopped:
+            if self._stopped.is_set():
                 self._tell_to_stop(job)
-            else:
-                self._waiting.popleft()
         return bool(self._handed_in)
 
     def _follow(self, job: Mapping[str, Any], ended: _Ended) -> Path | None:
@@ -171,10 +173,9 @@ class _Jobs:
 
     def _stop(self) -> None:
         """Tell all that are not over to stop, once."""
-        if self._is_stopped:
+        if self._stopped.is_set():
             return
-        self._is_stopped = True
-        self._waiting.clear()
+        self._stopped.set()
         jobs = list(self._handed_in)
         for job in jobs:
             self._tell_to_stop(job)

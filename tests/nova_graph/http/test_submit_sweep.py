@@ -3,6 +3,11 @@
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +122,63 @@ def test_a_service_that_takes_few_jobs_gets_them_little_by_little(tmp_path: Path
         done = submit(service, tmp_path, "sum.yaml", "--sweep", "left=1,2,3,4,5,6,7", key=KEYS[0])
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines() == [f"sum: {left + 1}" for left in range(1, 8)]
+
+
+@contextmanager
+def losing_an_answer(service: Service) -> Iterator[str]:
+    """Pass requests on to a service; lose its answer to the first job, then refuse one as one too many."""
+    lost: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/v1/jobs" and len(lost) == 1:
+                lost.append("refused")
+                self.send_response(429)
+                self.send_header("Retry-After", "0")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            self.pass_on(body)
+
+        def do_GET(self) -> None:
+            self.pass_on(b"")
+
+        def pass_on(self, body: bytes) -> None:
+            kept = ("content-type", "idempotency-key", "last-event-id")
+            headers = {name: value for name, value in self.headers.items() if name.lower() in kept}
+            with service.client() as client:
+                answer = client.request(self.command, self.path, content=body, headers=headers)
+            self.close_connection = True
+            if self.path == "/v1/jobs" and not lost:
+                lost.append("lost")
+                return
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers["content-type"])
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_an_answer_that_is_lost_makes_no_second_job(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "sum.yaml").write_text(SUM)
+    with losing_an_answer(service) as url:
+        done = submit(replace(service, url=url), tmp_path, "sum.yaml", "--sweep", "left=71,72")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["sum: 72", "sum: 73"]
+    assert [job["inputs"].get("left") for job in jobs_of(service)[:3]].count(71) == 1
 
 
 def test_ctrl_c_stops_all_of_them(service: Service, tmp_path: Path) -> None:
