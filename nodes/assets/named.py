@@ -29,7 +29,9 @@ def check_name(asset: Asset, allow_paths: bool) -> None:
             hint="Set CHECKPOINT_URL, or give the address a name in models.lock with `nova-graph models`.",
         )
     if not allow_paths and (could_be_path(name) or name[0] == " " or len(name) > _LONGEST_NAME):
-        raise AssetRefused(f"{shown} is not a plain name", hint=f"Here every {asset.kind} is given by name, never by path.")
+        raise AssetRefused(
+            f"{shown} is not a plain name", hint=f"Here every {asset.kind} is given by name, never by path."
+        )
 
 
 def find_named(settings: Settings, asset: Asset) -> Place:

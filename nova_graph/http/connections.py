@@ -103,6 +103,17 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._overhead > HEAD_BYTES and not self.transport.is_closing():
             self._refuse(431, "Request Header Fields Too Large")
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Close; but first answer what came whole: a client may close its own side once it has asked."""
+        at_work = self._at_work
+        if at_work is None or at_work.response_started:
+            return False
+        if self.pipeline and self.pipeline[0][0].more_body:
+            self.pipeline.popleft()
+        last = self.pipeline[0][0] if self.pipeline else at_work
+        last.keep_alive = False
+        return True
+
     def on_message_begin(self) -> None:
         """Note that a request begins."""
         super().on_message_begin()

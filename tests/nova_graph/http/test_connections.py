@@ -282,6 +282,19 @@ def test_a_request_that_waits_for_another_has_its_time_afterwards(keyed: Service
         assert rest(raw).startswith(b"HTTP/1.1 200 ")
 
 
+def test_who_says_no_more_is_answered(keyed: Service) -> None:
+    asked = posted("/v1/jobs?wait=30", taking(0.5))
+    half = b"GET /health HTTP/1.1\r\n"
+    body = posted("/v1/check", SUM)[:-1]
+    for requests, count in ((asked, 1), (asked + half, 1), (asked + body, 1), (asked + asked, 2), (half, 0), (body, 0)):
+        with connected(keyed) as raw:
+            raw.sendall(requests)
+            raw.shutdown(socket.SHUT_WR)
+            answers = rest(raw)
+        assert answers.count(b"HTTP/1.1 202 ") == answers.count(b"HTTP/1.1 ") == count, requests
+        assert answers.count(b'"state":"done"') == count
+
+
 OFFER = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA")
 
 
