@@ -79,7 +79,8 @@ class Commits:
             self._timer.cancel()
             self._timer = None
         held, self._held = self._held, []
-        self._asked.put(held)
+        if held:
+            self._asked.put(held)
 
     def _work(self) -> None:
         more = True
