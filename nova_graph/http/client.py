@@ -13,7 +13,6 @@ from pydantic import SecretStr
 from tenacity import (
     RetryCallState,
     Retrying,
-    retry_if_exception_type,
     stop_after_attempt,
     stop_after_delay,
     wait_exponential_jitter,
@@ -85,8 +84,8 @@ class ServiceClient:
     def submit(self, graph: str | Mapping[str, Json], inputs: Mapping[str, Json], *, key: str = "") -> dict[str, Any]:
         """Hand in a graph, by name or whole; it becomes one job, however often the request had to be sent.
 
-        Raises TooMany where the service takes no more now; other methods wait for a while then. An answer may have
-        been lost before that: who hands the graph in again gives the same idempotency `key` as before.
+        Raises TooMany where the service takes no more now; other methods wait for a while then, and so does this one
+        where an answer was lost before. Who hands the graph in again gives the same idempotency `key` as before.
         """
         body = json.dumps({"graph": graph, "inputs": dict(inputs)}, allow_nan=False).encode()
         headers = {"Content-Type": "application/json", "Idempotency-Key": key or uuid4().hex}
@@ -174,9 +173,8 @@ class ServiceClient:
         *,
         patient: bool = True,
     ) -> httpx.Response:
-        passing = (httpx.TransportError, _Away, TooMany) if patient else (httpx.TransportError, _Away)
         retrying = Retrying(
-            retry=retry_if_exception_type(passing),
+            retry=_passes if patient else _passes_once_sent,
             stop=stop_after_delay(self._away) if self._was_there else stop_after_attempt(1),
             wait=_pause,
             reraise=True,
@@ -213,6 +211,18 @@ def _pause(state: RetryCallState) -> float:
     """Return the seconds before a request is sent again: those that the service names, where it does."""
     error = state.outcome.exception() if state.outcome is not None else None
     return error.seconds if isinstance(error, TooMany) else _BACKOFF(state)
+
+
+def _passes(state: RetryCallState) -> bool:
+    """Tell whether what a request met may be over when it is sent again."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    return isinstance(error, httpx.TransportError | _Away | TooMany)
+
+
+def _passes_once_sent(state: RetryCallState) -> bool:
+    """Tell the same of one that must not wait for its turn, unless it may have been carried out already."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    return _passes(state) and (state.attempt_number > 1 or not isinstance(error, TooMany))
 
 
 def _base_url(url: str) -> httpx.URL:

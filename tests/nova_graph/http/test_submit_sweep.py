@@ -181,6 +181,14 @@ def test_an_answer_that_is_lost_makes_no_second_job(service: Service, tmp_path: 
     assert [job["inputs"].get("left") for job in jobs_of(service)[:3]].count(71) == 1
 
 
+def test_a_single_job_whose_answer_is_lost_is_followed_all_the_same(service: Service, tmp_path: Path) -> None:
+    with losing_an_answer(service) as url:
+        done = submit(replace(service, url=url), tmp_path, "fast", "--steps", "2", "--seed", "71")
+    assert done.returncode == 0, done.stderr
+    assert "seed71" in done.stdout
+    assert [job["inputs"].get("seed") for job in jobs_of(service)[:3]].count(71) == 1
+
+
 def test_ctrl_c_stops_all_of_them(service: Service, tmp_path: Path) -> None:
     waiting = "nova: 1\ninputs: {pause: {type: number, default: 1}}\nnodes:\n"
     waiting += "  it: {type: Wait, inputs: {steps: 90, pause: $inputs.pause}}\noutputs: {it: $it.value}\n"
