@@ -1,5 +1,6 @@
 """The graph engine: graphs, types, plans, caches, events; it knows nothing of pictures."""
 
+from engine.aliases import Aliases
 from engine.assets import Asset, AssetPort, Assets, Fetchable, Found
 from engine.bind import bind, check
 from engine.bound import Bound
@@ -18,6 +19,7 @@ from engine.schema import graph_schema
 from engine.values import Handle, Json, Loading, Value
 
 __all__ = [
+    "Aliases",
     "Asset",
     "AssetPort",
     "Assets",

@@ -11,6 +11,7 @@ from typing import Literal as OneOf
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
+from engine.aliases import Aliases
 from engine.assets import AssetPort
 from engine.errors import RegistryError
 from engine.node import Node, Output
@@ -86,6 +87,12 @@ class InputPort:
     def asset(self) -> AssetPort | None:
         """The asset marker, if the text of this port names something outside the graph."""
         return next((mark for mark in self.field.metadata if isinstance(mark, AssetPort)), None)
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """What other programs call the choices of this port, and what that is here."""
+        marks = (mark for mark in self.field.metadata if isinstance(mark, Aliases))
+        return dict(next((mark.names for mark in marks), ()))
 
     @cached_property
     def item(self) -> Any | None:

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from engine.aliases import known_as
 from engine.declaration import InputPort, is_value_type, item_of, members, type_name
 from engine.problems import Problems, listed, shown
 from engine.source import Tree
@@ -108,8 +109,9 @@ def _unfit(port: InputPort, errors: list[ErrorDetails], problems: Problems) -> U
         return Unfit(f"{item}{error['msg']}, got {shown(got)}", where)
     annotation = port.item if where and port.item is not None else port.annotation
     choices = [choice for option in members(annotation) for choice in _choices(option)]
-    meant = problems.nearest(got, choices) if isinstance(got, str) and choices else ""
-    guess = f"; did you mean {shown(meant)}?" if meant else ""
+    guess = known_as(port.aliases, got) if isinstance(got, str) else ""
+    meant = problems.nearest(got, choices) if isinstance(got, str) and choices and not guess else ""
+    guess = f"; did you mean {shown(meant)}?" if meant else guess
     return Unfit(f"{item}must be {called(annotation)}, got {shown(got)}{guess or _unquote(annotation, got)}", where)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from engine.aliases import ALIASES
 from engine.declaration import InputPort
 from engine.problems import listed, shown
 from engine.values import Json
@@ -30,7 +31,7 @@ def port_options(port: InputPort) -> tuple[Words, ...]:
     found: list[Words] = []
     for option in schema.get("anyOf", [schema]):
         if "not" not in option:
-            found.append(_with_type(option))
+            found.append(_with_aliases(_with_type(option), port))
     return tuple(found)
 
 
@@ -99,6 +100,10 @@ def _with_type(option: dict[str, Any]) -> Words:
     if "const" in words:
         words["enum"] = [words.pop("const")]
     return words
+
+
+def _with_aliases(words: Words, port: InputPort) -> Words:
+    return {**words, ALIASES: {**port.aliases}} if "enum" in words and port.aliases else words
 
 
 def _matching(kind: str, options: Iterable[Words]) -> list[Words]:
@@ -204,6 +209,8 @@ def _take_choices(result: Words, option: Words) -> None:
     theirs = option.get("enum")
     if not isinstance(theirs, list):
         return
+    if ALIASES in option:
+        result.setdefault(ALIASES, option[ALIASES])
     ours = result.get("enum")
     if isinstance(ours, list):
         result["enum"] = [choice for choice in ours if any(same(choice, other) for other in theirs)]

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Final
 
+from engine.aliases import ALIASES
 from engine.declaration import Declaration, InputPort, is_value_type, item_of, members, type_name
 from engine.inputs import WORDS
 from engine.narrow import port_options
@@ -156,6 +157,7 @@ def _literals(port: InputPort) -> list[Json]:
 
 
 def _literal(words: Words) -> Json:
+    words = {word: value for word, value in words.items() if word != ALIASES}
     if words.get("type") == "string" and not {"pattern", "enum"} & set(words):
         return {**words, "pattern": _NOT_A_REFERENCE}
     items = words.get("items")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
+from engine.aliases import ALIASES, known_as
 from engine.problems import listed, nearest_name, shown
 from engine.values import Json
 
@@ -68,8 +69,7 @@ def settle(words: Mapping[str, Json], value: Json) -> Json:
         _check_size(words, len(value), "Length", "characters")
     choices = words.get("enum")
     if isinstance(choices, list) and kind != "null" and not any(same(value, choice) for choice in choices):
-        meant = nearest_name(value, [str(choice) for choice in choices]) if isinstance(value, str) else ""
-        guess = f"; did you mean {shown(meant)}?" if meant else ""
+        guess = _guess(words, choices, value) if isinstance(value, str) else ""
         raise Refused(f"must be {listed([shown(choice) for choice in choices[:20]])}, got {shown(value)}{guess}")
     return value
 
@@ -87,6 +87,13 @@ def same(one: Json, other: Json) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     return one == other
+
+
+def _guess(words: Mapping[str, Json], choices: list[Json], value: str) -> str:
+    """Return the end of a sentence on which choice was meant, nothing where none is near."""
+    alias = known_as(words.get(ALIASES), value)
+    meant = "" if alias else nearest_name(value, [str(choice) for choice in choices])
+    return f"; did you mean {shown(meant)}?" if meant else alias
 
 
 def _settle_seed(words: Mapping[str, Json], value: Json) -> Json:

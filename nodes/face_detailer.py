@@ -7,7 +7,7 @@ from pydantic import Field
 from engine.context import Context
 from engine.node import Node, Output
 from nodes.merging import Merge
-from nodes.samplers import SamplerName, ScheduleName, bad_match
+from nodes.samplers import SAMPLER_ALIASES, SCHEDULE_ALIASES, SamplerName, ScheduleName, bad_match
 from nodes.values import Boxes, Conditioning, Guidance, Image, Model, Vae
 
 if TYPE_CHECKING:
@@ -47,8 +47,10 @@ class FaceDetailer(Node[FacesDetailed]):
     ] = 28
     cfg: Annotated[float, Field(ge=1, le=30, description="Guidance scale; 1 ignores the negative prompt.")] = 5.0
     rescale: Annotated[float, Field(ge=0, le=1, description="Guidance rescale; 0.7 suits v-prediction models.")] = 0.0
-    sampler: Annotated[SamplerName, Field(description="How the steps are taken.")] = "euler_ancestral"
-    schedule: Annotated[ScheduleName, Field(description="How the noise falls from step to step.")] = "normal"
+    sampler: Annotated[SamplerName, SAMPLER_ALIASES, Field(description="How the steps are taken.")] = "euler_ancestral"
+    schedule: Annotated[ScheduleName, SCHEDULE_ALIASES, Field(description="How the noise falls from step to step.")] = (
+        "normal"
+    )
     seed: Annotated[int, Field(ge=0, lt=2**64, description="Face j of picture k is drawn with seed + k + j.")] = 0
     same_seed: Annotated[bool, Field(description="Draw every face of picture k with seed + k.")] = False
     padding: Annotated[int, Field(ge=0, le=1024, description="Pixels around the mask that the model sees.")] = 32

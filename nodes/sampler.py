@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from engine import Context, Node, Output
-from nodes.samplers import SamplerName, ScheduleName, bad_match
+from nodes.samplers import SAMPLER_ALIASES, SCHEDULE_ALIASES, SamplerName, ScheduleName, bad_match
 from nodes.values import Conditioning, Guidance, Latents, Mask, Model
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ class Sampler(Node[Sampled]):
     ] = 0
     steps: Annotated[int, Field(ge=1, le=150, description="Steps from pure noise to the picture.")] = 28
     cfg: Annotated[float, Field(ge=1, le=30, description="Guidance scale; 1 ignores the negative prompt.")] = 5.0
-    sampler: Annotated[SamplerName, Field(description="How the steps are taken.")] = "euler_ancestral"
-    schedule: Annotated[ScheduleName, Field(description="How the noise falls.")] = "normal"
+    sampler: Annotated[SamplerName, SAMPLER_ALIASES, Field(description="How the steps are taken.")] = "euler_ancestral"
+    schedule: Annotated[ScheduleName, SCHEDULE_ALIASES, Field(description="How the noise falls.")] = "normal"
     denoise: Annotated[float, Field(gt=0, le=1, description="Part of the steps to run, the last ones.")] = 1.0
     start_step: Annotated[
         int, Field(ge=0, le=150, description="Steps that were done before: goes on with latents that have noise left.")

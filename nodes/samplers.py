@@ -1,6 +1,10 @@
 """Samplers and noise schedules: their names here (those of ComfyUI), and in A1111's picture metadata."""
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Final, Literal
+
+from engine.aliases import Aliases
+from engine.problems import listed, shown
 
 SamplerName = Literal[
     "euler",
@@ -94,3 +98,30 @@ def sampler_of(name: str, schedule: str) -> tuple[SamplerName, ScheduleName] | N
         return sampler, "normal"
     found = next((kind for kind, label in _A1111_SCHEDULES.items() if label == schedule), None)
     return None if found is None else (sampler, found)
+
+
+def _other_samplers() -> Iterator[tuple[str, str]]:
+    """Yield what A1111 calls samplers, where that is another name, and what it is here."""
+    for label in dict.fromkeys(_A1111_SAMPLERS.values()):
+        for schedule in ("", "Karras", "Exponential"):
+            found = sampler_of(label, schedule)
+            if found is not None and (schedule or label.lower() != found[0]):
+                besides = f" with the schedule {shown(found[1])}" if schedule else ""
+                yield f"{label} {schedule}".strip(), f"{shown(found[0])}{besides}"
+
+
+def _other_schedules() -> Iterator[tuple[str, str]]:
+    """Yield what A1111 calls schedules, where that is another name, and what it is here."""
+    for schedule, label in _A1111_SCHEDULES.items():
+        if label.lower() != schedule:
+            yield label, shown(schedule)
+    yield "Uniform", shown("normal")
+    own = [
+        f"{shown(schedule)} for {listed([name for name, kind in _AUTOMATIC.items() if kind == schedule], 'and')}"
+        for schedule in dict.fromkeys(_AUTOMATIC.values())
+    ]
+    yield "Automatic", ", ".join((*own, f"{shown('normal')} for the others"))
+
+
+SAMPLER_ALIASES: Final = Aliases(tuple(_other_samplers()))
+SCHEDULE_ALIASES: Final = Aliases(tuple(_other_schedules()))

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from engine import AssetPort, Context, Node, Output, Registry, Value
+from engine import Aliases, AssetPort, Context, Node, Output, Registry, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Text(Node[Said]):
     """Give a text."""
 
     text: Annotated[str, Field(max_length=10_000, description="What to say.")] = ""
-    style: Literal["plain", "loud"] = "plain"
+    style: Annotated[Literal["plain", "loud"], Aliases((("Plain a", '"loud"'),))] = "plain"
 
     def run(self, ctx: Context) -> Said:
         return Said(text=self.text.upper() if self.style == "loud" else self.text)

@@ -289,6 +289,7 @@ outputs: {a: $a.text, b: $b.text}
     assert words["style"]["enum"] == ["plain", "loud"]
     assert words["loud"]["enum"] == ["loud"]
     assert errors(text, {"style": "lout"}) == ['style must be "plain" or "loud", got "lout"; did you mean "loud"?']
+    assert errors(text, {"style": "plain A"}) == ['style must be "plain" or "loud", got "plain A"; here that is "loud"']
     wide = text.replace("[loud]", "[loud, silent]")
     assert errors(wide) == [
         'the input loud allows more than b.style does: enum: must be "plain" or "loud", got "silent"'

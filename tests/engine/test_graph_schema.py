@@ -27,6 +27,10 @@ def test_the_schema_is_a_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(input_schema(parse(GRAPH), REGISTRY))
 
 
+def test_editors_are_not_told_what_others_call_a_choice() -> None:
+    assert "Plain a" not in str(SCHEMA)
+
+
 @pytest.mark.parametrize("text", [GRAPH, DOUBLE])
 def test_graphs_of_the_tests_are_valid(text: str) -> None:
     VALIDATOR.validate(read(text, "f").plainly())

@@ -6,6 +6,9 @@ from typing import get_args
 
 import pytest
 
+from engine.declaration import declare
+from nodes.face_detailer import FaceDetailer
+from nodes.sampler import Sampler
 from nodes.samplers import SamplerName, ScheduleName, a1111_sampler, a1111_schedule
 
 
@@ -32,6 +35,15 @@ def test_every_name_has_one() -> None:
         for schedule in get_args(ScheduleName):
             assert a1111_sampler(sampler, schedule)
             assert a1111_schedule(schedule)
+
+
+@pytest.mark.parametrize("node", [Sampler, FaceDetailer])
+def test_names_of_a1111_are_known_to_be_others(node: type[Sampler | FaceDetailer]) -> None:
+    ports = declare(node).inputs
+    assert ports["sampler"].aliases["Euler a"] == '"euler_ancestral"'
+    assert ports["sampler"].aliases["DPM++ 2M Karras"] == '"dpmpp_2m" with the schedule "karras"'
+    assert "DDIM" not in ports["sampler"].aliases, "it differs by its case alone, which any guess finds"
+    assert ports["schedule"].aliases["Uniform"] == '"normal"'
 
 
 def test_declarations_import_no_torch() -> None:

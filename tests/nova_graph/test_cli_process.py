@@ -270,7 +270,7 @@ outputs: {n: $two.value}
         (["run", "graph.yaml", "--jsn"], 2, "no input for --jsn; did you mean --json?"),
         (["plan", "graph.yaml", "--devise=cpu"], 2, "no input for --devise; did you mean --device?"),
         (["run", "graph.yaml", "--grey", "999"], 2, "--grey must be at most 255, got 999"),
-        (["check", "graph.yaml", "--grid"], 2, "--grid is an option of `nova-graph run` only"),
+        (["check", "graph.yaml", "--grid"], 2, "--grid is an option of `nova-graph run` and `nova-graph submit` only"),
         (["run", "--grey", "9", "graph.yaml"], 2, "--grey is not expected here"),
         (["run", "graph.yaml", "--out", "graph.yaml"], 2, "cannot be written to graph.yaml"),
         (["run", "graph.yaml", "--set", "grey=1", "--grey", "2"], 2, "grey is given twice: as --grey and with --set"),
