@@ -15,10 +15,9 @@ from nova_graph.cli.performing import Traceback, perform
 _HELP_NAMES = ["--help", "-h"]
 _OPEN = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
-GraphFile = Annotated[
-    Path | None, typer.Argument(metavar="GRAPH [--any-input VALUE]...", help="A graph file.", show_default=False)
-]
-Picture = Annotated[Path | None, typer.Argument(metavar="IMAGE [--any-input VALUE]...", help="A picture of ours.")]
+GraphFile = Annotated[Path | None, typer.Argument(metavar="GRAPH [--any-input VALUE]...", hidden=True)]
+"""Hidden arguments stand in the line of usage only: a table of one, with its type behind it, would tell less."""
+Picture = Annotated[Path | None, typer.Argument(metavar="IMAGE [--any-input VALUE]...", hidden=True)]
 PictureHelp = Annotated[bool, typer.Option("--help", "-h", help="Show this, and the inputs of IMAGE.")]
 Help = Annotated[bool, typer.Option("--help", "-h", help="Show this, and the inputs of GRAPH.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set an input by its name.")]
@@ -84,7 +83,7 @@ def run(
     traceback: Traceback = False,
     help_: Help = False,
 ) -> None:
-    """Run a graph and save its pictures. The graph's inputs are flags: --prompt TEXT, --seed 7, --no-face."""
+    """Run a graph file and save its pictures. The graph's inputs are flags: --prompt TEXT, --seed 7, --no-face."""
     from nova_graph.cli.commands.run import RunOptions, run_graph
     from nova_graph.cli.sweeping import check_together
 
@@ -117,7 +116,7 @@ def check(
     traceback: Traceback = False,
     help_: Help = False,
 ) -> None:
-    """Check a graph and run nothing."""
+    """Check a graph file and run nothing."""
     from nova_graph.cli.commands.graphs import check_graph
 
     given = collect(ctx, graph, settings, help_, traceback)
@@ -174,6 +173,8 @@ def rerun(
 ) -> None:
     """Run a picture's own graph again, also with other inputs.
 
+    IMAGE is a picture that nova-graph drew, with its graph in it.
+
     Conditions (`when`) are settled in it, so it has only the inputs that it used; --help after IMAGE lists them.
     """
     from nova_graph.cli.commands.rerun import rerun_picture, verify_picture
@@ -211,11 +212,14 @@ def import_(
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine's need NOVA_API_KEYS.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any that is free.")] = 8000,
-    log_level: Annotated[LogLevel, typer.Option(help="How much to log.")] = "warning",
+    host: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Address to listen on; others than this machine's need NOVA_API_KEYS."),
+    ] = ("127.0.0.1"),
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on; 0 takes any that is free.")
+    ] = 8000,
+    log_level: Annotated[LogLevel, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")] = "warning",
     traceback: Traceback = False,
 ) -> None:
     """Serve graphs over HTTP, with a worker process that computes."""
@@ -228,10 +232,7 @@ def serve(
 @app.command(context_settings=_OPEN, options_metavar="")
 def submit(
     ctx: typer.Context,
-    graph: Annotated[
-        Path | None,
-        typer.Argument(metavar="GRAPH [--any-input VALUE]...", help="A graph file, or a name that the service knows."),
-    ] = None,
+    graph: GraphFile = None,
     url: Annotated[str, typer.Option(metavar="URL", help="Where the service is.")] = "http://127.0.0.1:8000",
     settings: Settings = None,
     out: Out = OUTPUTS,
@@ -242,7 +243,10 @@ def submit(
     traceback: Traceback = False,
     help_: Help = False,
 ) -> None:
-    """Run a graph on a service and save its pictures here. The key for it is in NOVA_API_KEY."""
+    """Run a graph on a service and save its pictures here. The key for it is in NOVA_API_KEY.
+
+    GRAPH is a graph file, or a name that the service knows.
+    """
     from nova_graph.cli.commands.submit import SubmitOptions, submit_graph
     from nova_graph.cli.sweeping import check_together
 
@@ -265,7 +269,9 @@ def submit(
 
 @app.command()
 def nodes(
-    name: Annotated[str | None, typer.Argument(help="One node type, in full.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="One node type, in full.", show_default=False)
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="All of them in full, as docs/nodes.md.")] = False,
     traceback: Traceback = False,
 ) -> None:
@@ -277,7 +283,9 @@ def nodes(
 
 @app.command()
 def schema(
-    graph: Annotated[Path | None, typer.Argument(help="A graph: the schema of its inputs.", show_default=False)] = None,
+    graph: Annotated[
+        Path | None, typer.Argument(metavar="GRAPH", help="A graph: the schema of its inputs.", show_default=False)
+    ] = None,
     traceback: Traceback = False,
 ) -> None:
     """Print the JSON Schema of graph files, or of one's inputs.

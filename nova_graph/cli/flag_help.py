@@ -1,6 +1,7 @@
 """The inputs of a graph as help texts."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from engine.problems import shown
 from engine.values import Json
@@ -9,6 +10,9 @@ from nova_graph.cli.bounds import bounds_text
 from nova_graph.cli.flags import flag_name, is_switch
 
 _PLACEHOLDERS = {"integer": "INTEGER", "number": "NUMBER", "string": "TEXT", "array": "LIST", "boolean": "true|false"}
+
+_ROOMY: Final = 1000
+"""Texts that may be this long are not told how long: nobody writes so much at a flag, and who does gets an error."""
 
 
 def flag_rows(inputs: Mapping[str, Words]) -> Iterator[tuple[str, str, str]]:
@@ -33,7 +37,7 @@ def _flag(name: str, words: Words) -> str:
 
 
 def _limits(words: Words) -> str:
-    bounds = bounds_text(words)
+    bounds = bounds_text({word: value for word, value in words.items() if not _is_roomy(word, value)})
     parts = [bounds] if bounds else []
     choices = words.get("enum")
     if isinstance(choices, list):
@@ -45,6 +49,10 @@ def _limits(words: Words) -> str:
     else:
         parts.append(f"default: {_plain(words['default'])}")
     return "; ".join(parts)
+
+
+def _is_roomy(word: str, value: Json) -> bool:
+    return word == "maxLength" and isinstance(value, int) and value >= _ROOMY
 
 
 def _plain(value: Json) -> str:

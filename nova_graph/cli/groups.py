@@ -56,10 +56,10 @@ def models_list(ctx: typer.Context, traceback: Traceback = False) -> None:
 
 @models.command("add")
 def models_add(
-    name: Annotated[str, typer.Argument(help="The name that graphs will use.")],
-    place: Annotated[str, typer.Argument(help="A file or an address; an address is downloaded.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name that graphs will use.")],
+    place: Annotated[str, typer.Argument(metavar="PLACE", help="A file or an address; an address is downloaded.")],
     kind: Annotated[
-        str, typer.Option(help="checkpoint, vae, detector, lora, embedding, controlnet or upscaler.")
+        str, typer.Option(metavar="KIND", help="checkpoint, vae, detector, lora, embedding, controlnet or upscaler.")
     ] = "checkpoint",
     traceback: Traceback = False,
 ) -> None:
@@ -70,7 +70,9 @@ def models_add(
 
 
 @models.command("remove")
-def models_remove(name: str, traceback: Traceback = False) -> None:
+def models_remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name in models.lock.")], traceback: Traceback = False
+) -> None:
     """Take a name out of models.lock; the file stays."""
     from nova_graph.cli.commands.models import forget_model
 

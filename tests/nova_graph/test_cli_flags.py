@@ -119,6 +119,13 @@ def test_settings_reach_inputs_whose_names_are_options() -> None:
         read_settings(["steps"], INPUTS)
 
 
+def test_help_tells_no_bound_that_nobody_reaches() -> None:
+    roomy: Words = {"type": "string", "default": "cat", "maxLength": 100_000}
+    short: Words = {"type": "string", "default": "cat", "maxLength": 20}
+    limits = {flag: limit for flag, _, limit in flag_rows({"roomy": roomy, "short": short})}
+    assert limits == {"--roomy TEXT": "default: cat", "--short TEXT": "at most 20 characters; default: cat"}
+
+
 @given(st.lists(st.text(max_size=12), max_size=6))
 def test_any_words_give_values_or_a_clear_error(tokens: list[str]) -> None:
     try:

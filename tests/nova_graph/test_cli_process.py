@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -371,6 +372,13 @@ def test_help_lists_the_inputs_of_the_graph(command: Command) -> None:
     assert "How light." in told
     assert "0 to 255; default: 7" in told
     assert "--out DIR" in told
+
+
+def test_help_speaks_of_no_types_of_python(command: Command) -> None:
+    for words in (["run"], ["check"], ["plan"], ["show"], ["rerun"], ["submit"], ["serve"]):
+        told = command.call(*words, "--help").stdout
+        assert told.startswith(f"Usage: nova-graph {words[0]} [OPTIONS]")
+        assert re.search("<[a-z]", told) is None
 
 
 def test_the_cache_can_be_looked_at_checked_and_cleared(command: Command) -> None:
