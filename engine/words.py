@@ -101,6 +101,8 @@ def _settle_seed(words: Mapping[str, Json], value: Json) -> Json:
         return value
     if not isinstance(value, int) or isinstance(value, bool):
         raise Refused(f"must be {_CALLED['seed']}, got {shown(value)}{_unquote(('integer',), value)}")
+    if value < 0:
+        raise Refused(f"must be at least 0, got {shown(value)}; {shown(RANDOM)} draws a new one")
     _check_number({"minimum": 0, "maximum": SEED_MAX, **words}, value)
     return value
 

@@ -50,15 +50,15 @@ def _device(settings: Settings, gpu: str) -> str:
     if settings.device and settings.device not in _DEVICES:
         raise SettingError(
             f"NOVA_DEVICE is {settings.device[:40]!r}",
-            hint=f"Set it to one of {', '.join(_DEVICES)}, or unset it; CUDA_VISIBLE_DEVICES chooses among GPUs.",
+            hint=f"NOVA_DEVICE is one of {', '.join(_DEVICES)}, or left out; CUDA_VISIBLE_DEVICES chooses among GPUs.",
         )
     if settings.device == "cuda" and not gpu:
         raise SettingError(
             "NOVA_DEVICE is cuda, but there is no usable CUDA device",
-            hint="Check nvidia-smi, CUDA_VISIBLE_DEVICES and that torch is a CUDA build, or unset NOVA_DEVICE.",
+            hint="Check nvidia-smi, CUDA_VISIBLE_DEVICES and that torch is a CUDA build, or leave NOVA_DEVICE out.",
         )
     if settings.device == "mps" and not has_metal():
-        raise SettingError("NOVA_DEVICE is mps, but this is no Apple silicon", hint="Unset NOVA_DEVICE.")
+        raise SettingError("NOVA_DEVICE is mps, but this is no Apple silicon", hint="Leave NOVA_DEVICE out.")
     if settings.device:
         return settings.device
     if gpu:

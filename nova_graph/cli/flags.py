@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from engine.problems import listed, nearest_name
+from engine.openers import SUFFIXES
+from engine.problems import listed, nearest_name, shown
 from engine.values import Json
 from engine.words import Refused, Words, settle, types_of
 from nova_graph.cli.exits import UsageError
@@ -47,13 +48,19 @@ def read_flags(tokens: Sequence[str], inputs: Mapping[str, Words], options: Opti
     given: dict[str, Json] = {}
     wrong: list[str] = []
     rest = deque(tokens)
+    name, text = "", ""
     while rest:
+        if name and (words := _unquoted(rest, inputs[name])):
+            wrong.append(_split(flag_name(name), text, words))
+            name = ""
+            continue
         token = rest.popleft()
         try:
             name, text = _read_one(token, rest, inputs, options)
             value = read_value(flag_name(name), text, inputs[name])
         except UsageError as error:
             wrong.append(str(error))
+            name = ""
             continue
         if name in given:
             wrong.append(f"{flag_name(name)} is given twice")
@@ -147,14 +154,29 @@ def _read_one(token: str, rest: deque[str], inputs: Mapping[str, Words], options
 
 
 def _refuse_stray(token: str, rest: deque[str], inputs: Mapping[str, Words]) -> NoReturn:
-    """Refuse what is no flag; one with a dash too few, or a long one, is taken for the input it names."""
+    """Refuse what is no flag; one without dashes, with one too few or a long one is taken for the input it names."""
     written = token.lstrip(_DASHES)
     meant = known_input(written.partition("=")[0], inputs)
-    if meant is None or written == token:
-        raise UsageError(f"{token!r} is not expected here; the graph's inputs are given as --name VALUE")
-    if "=" not in token:
+    if meant is None and token.endswith(SUFFIXES):
+        raise UsageError(f"{token!r} is not expected here; one graph is taken at a time")
+    if "=" not in token and (meant is not None or (written[:1].isalpha() and written != token)):
         _drop_value(rest)
+    if meant is None:
+        raise UsageError(f"{token!r} is not expected here; the graph's inputs are given as --name VALUE")
     raise UsageError(f"{token!r} is not expected here; did you mean {flag_name(meant)}?")
+
+
+def _unquoted(rest: deque[str], words: Words) -> list[str]:
+    """Take what follows the value of a text and is no flag: the words that a shell parts where quotes are missing."""
+    taken: list[str] = []
+    while "string" in types_of(words) and rest and rest[0][:1] not in _DASHES and not rest[0].endswith(SUFFIXES):
+        taken.append(rest.popleft())
+    return taken
+
+
+def _split(flag: str, text: str, words: Sequence[str]) -> str:
+    whole = shown(" ".join((text, *words)))
+    return f"{words[0]!r} is not expected here; put a text with spaces in quotes: {flag} {whole}"
 
 
 def _drop_value(rest: deque[str]) -> None:

@@ -51,7 +51,8 @@ def open_runtime(*, device: str = "", on_disk: bool = True, warn: "Warn | None" 
     except SettingError as error:
         if not device:
             raise
-        raise SettingError(error.message.replace("NOVA_DEVICE", "--device"), hint=error.hint) from error
+        message, hint = (text.replace("NOVA_DEVICE", "--device") for text in (error.message, error.hint))
+        raise SettingError(message, hint=hint) from error
 
 
 def open_graph(path: Path, runtime: "Runtime") -> "Graph":
@@ -131,14 +132,14 @@ def tell(text: str) -> None:
 
 
 def _nearest(path: Path) -> str:
-    """Guess which file was meant: one beside it, or, of a bare name, one in the folder `graphs`."""
+    """Say which file was meant: one beside it, or, of a bare name, one in the folder `graphs`; or what is not there."""
     folders = (path.parent, Path("graphs")) if path.name == str(path) else (path.parent,)
     for folder in folders:
         graphs = {Path(name).stem: name for name in _graphs_in(folder)}
         close = difflib.get_close_matches(path.stem, graphs, n=1, cutoff=0.5)
         if close:
             return f"; did you mean {folder / graphs[close[0]]}?"
-    return ""
+    return "" if path.parent.is_dir() else f"; there is no folder {path.parent}"
 
 
 def _graphs_in(folder: Path) -> Sequence[str]:

@@ -135,7 +135,7 @@ outputs: {value: $d.value}
         ({"factor": float("nan")}, "factor cannot be used: numbers must be finite"),
         ({"factor": float("inf")}, "factor cannot be used: numbers must be finite"),
         ({"steps": 10**100}, "steps cannot be used: this number is too large"),
-        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"seed": -1}, 'seed must be at least 0, got -1; "random" draws a new one'),
         ({"seed": 2**64}, f"seed must be at most {2**64 - 1}, got {2**64}"),
         ({"seed": "rnd"}, f'seed must be an integer from 0 to {2**64 - 1}, or random, got "rnd"'),
         ({"text": 3}, "text must be text, got 3"),

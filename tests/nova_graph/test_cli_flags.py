@@ -26,6 +26,7 @@ INPUTS: dict[str, Words] = {
 
 
 SAMPLERS = 'must be "euler", "euler_ancestral" or "ddim"'
+QUOTES = "is not expected here; put a text with spaces in quotes"
 FORGOTTEN = "needs a value, and {1} is a flag; write {0}={1} if you mean that text"
 
 
@@ -77,7 +78,7 @@ def test_a_flag_is_read_by_the_type_of_its_input(tokens: list[str], name: str, v
         (["--pag-scale", "nan"], '--pag-scale must be a number, got "nan"'),
         (["--pag-scale", ""], '--pag-scale must be a number, got ""'),
         (["--face=yes"], '--face must be true or false, got "yes"'),
-        (["--seed", "-1"], "--seed must be at least 0, got -1"),
+        (["--seed", "-1"], '--seed must be at least 0, got -1; "random" draws a new one'),
         (["--sizes", "1,x"], '--sizes item 2 must be an integer, got "x"'),
         (["--sizes", "[1,"], "--sizes must be a list like [a, b] in JSON, or a,b; got [1,"),
         (["--sampler", "euler_a"], f'--sampler {SAMPLERS}, got "euler_a"; did you mean "euler_ancestral"?'),
@@ -94,6 +95,12 @@ def test_a_flag_is_read_by_the_type_of_its_input(tokens: list[str], name: str, v
         (["\u2014steps=3"], "'\u2014steps=3' is not expected here; did you mean --steps?"),
         (["--sweep", "steps=1,2"], "--sweep is an option of `nova-graph run` only"),
         (["stray"], "'stray' is not expected here; the graph's inputs are given as --name VALUE"),
+        (["prompt=a cat"], "'prompt=a cat' is not expected here; did you mean --prompt?"),
+        (["steps", "3"], "'steps' is not expected here; did you mean --steps?"),
+        (["-p", "cat"], "'-p' is not expected here; the graph's inputs are given as --name VALUE"),
+        (["other.yaml"], "'other.yaml' is not expected here; one graph is taken at a time"),
+        (["--prompt", "a", "red", "cat", "--steps", "3"], f"'red' {QUOTES}: --prompt \"a red cat\""),
+        (["--steps", "3", "4"], "'4' is not expected here; the graph's inputs are given as --name VALUE"),
         (["--steps", "3", "--steps", "4"], "--steps is given twice"),
     ],
 )

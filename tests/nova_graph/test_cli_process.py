@@ -283,7 +283,12 @@ outputs: {n: $two.value}
         (["check", "cache"], 2, "cache is a folder\n  Name a graph file in it.\n"),
         (["check", "other"], 2, "there is no graph file other; did you mean graphs/other.yaml?"),
         (["run", "graph.yaml", "--previews"], 2, "--previews are pictures in the events of --json"),
-        (["plan", "graph.yaml", "--device", "xyz"], 2, "--device is 'xyz'"),
+        (
+            ["plan", "graph.yaml", "--device", "xyz"],
+            2,
+            "--device is 'xyz'\n  --device is one of cpu, cuda, mps, or left",
+        ),
+        (["run", "grahps/other.yaml"], 2, "there is no graph file grahps/other.yaml; there is no folder grahps"),
         (["frobnicate"], 2, "No such command"),
     ],
 )
