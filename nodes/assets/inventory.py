@@ -8,10 +8,10 @@ from engine.assets import Asset, Fetchable, Report
 from engine.errors import AssetError, AssetMissing, AssetRefused
 from nodes.assets.addresses import carries_secret, is_address
 from nodes.assets.downloads import Download, Downloads
-from nodes.assets.files import expand, is_regular
+from nodes.assets.files import exists, expand, is_regular
 from nodes.assets.hashes import HashIndex, hash_file
 from nodes.assets.local import LocalAssets
-from nodes.assets.lockfile import Entry, read_lock, write_entry
+from nodes.assets.lockfile import Entry, check_named, read_lock, write_entry
 from nodes.assets.named import place_entry
 from nodes.assets.origins import Origins
 from nodes.assets.patience import Patience
@@ -59,13 +59,18 @@ def add_model(
     Raises AssetError, Cancelled.
     """
     settings = assets.settings
+    if wrong := check_named(name, kind):
+        raise AssetRefused(f"{name!r} cannot be added to {settings.models_lock}: {wrong}")
     if is_address(place):
         if carries_secret(place):
             raise AssetRefused("The address has a key or a password in it, which does not belong into models.lock")
         download = _download(assets, name, place, report, patience or Patience())
         entry = Entry(kind=kind, url=place, sha256=download.sha256, size=download.path.stat().st_size)
     else:
-        found = assets.find(Asset(kind, str(expand(place).absolute())))
+        path = expand(place).absolute()
+        if not exists(path):
+            raise AssetMissing(f"There is no file {path}", hint="Name a file, or an address that begins with https://.")
+        found = assets.find(Asset(kind, str(path)))
         if isinstance(found, Fetchable) or found.path is None:
             raise AssetMissing(f"{place} is not a file")
         file = _relative(found.path, settings.models_lock.absolute().parent)

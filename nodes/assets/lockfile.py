@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import AssetMissing, AssetRefused
+from engine.problems import FEW
 from nodes.assets.addresses import carries_secret, check_address
 from nodes.assets.files import write_atomically
 from nodes.assets.places import WEIGHTS
@@ -36,15 +37,20 @@ class Entry:
     url: str = ""
 
 
-def check_entry(name: str, entry: Entry) -> str:
-    """Say what is wrong with an entry; empty if nothing is."""
+def check_named(name: str, kind: str) -> str:
+    """Say what is wrong with a name of weights of a kind; empty if nothing is."""
     if not _is_name(name) or name in _RESERVED:
         return (
             "a name begins with a letter or digit, has no / \\ : or .. in it and at most 100 characters, "
             "and is not auto, none or nova-nano"
         )
-    if entry.kind not in WEIGHTS:
-        return f"kind must be one of {', '.join(WEIGHTS)}, got {entry.kind[:40]!r}"
+    return "" if kind in WEIGHTS else f"kind must be one of {', '.join(WEIGHTS)}, got {kind[:40]!r}"
+
+
+def check_entry(name: str, entry: Entry) -> str:
+    """Say what is wrong with an entry; empty if nothing is."""
+    if wrong := check_named(name, entry.kind):
+        return wrong
     if not _DIGEST.fullmatch(entry.sha256):
         return "sha256 must be 64 digits and letters from a to f"
     if entry.size < 0:
@@ -107,7 +113,8 @@ def write_entry(path: Path, name: str, entry: Entry | None, guards: Path) -> Non
             if entry is not None:
                 entries[name] = entry
             elif entries.pop(name, None) is None:
-                raise AssetMissing(f"{path} has no {name!r}")
+                known = f"It has {', '.join(map(repr, sorted(entries)[:FEW]))}." if entries else ""
+                raise AssetMissing(f"{path} has no {name!r}", hint=known)
             write_atomically(path, format_lock(entries).encode())
     except OSError as error:
         raise AssetRefused(f"{path} cannot be written: {error.strerror}") from None

@@ -46,12 +46,18 @@ def cache_verify(traceback: Traceback = False) -> None:
 
 
 @models.callback()
-def models_list(ctx: typer.Context, traceback: Traceback = False) -> None:
+def models_alone(ctx: typer.Context, traceback: Traceback = False) -> None:
+    """List the weights; the same as `models list`."""
+    if ctx.invoked_subcommand is None:
+        models_list(traceback)
+
+
+@models.command("list")
+def models_list(traceback: Traceback = False) -> None:
     """List what each name stands for, and whether it is here."""
     from nova_graph.cli.commands.models import show_models
 
-    if ctx.invoked_subcommand is None:
-        perform(show_models, traceback)
+    perform(show_models, traceback)
 
 
 @models.command("add")

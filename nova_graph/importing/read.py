@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import AssetRefused
+from engine.openers import SUFFIXES
 from engine.values import Json
 from nodes.pictures.encode import PARAMETERS, RECORD
 from nodes.pictures.formats import MAX_BYTES, sniff_format
@@ -40,7 +41,10 @@ def import_graph(path: Path, models: Path | None = None) -> Imported:
     if data.lstrip()[:1] == b"{":
         return _imported(_workflow(data.decode("utf-8", "replace"), path.name, models))
     if sniff_format(data) is None:
-        raise AssetRefused(f"{path.name} is neither a ComfyUI workflow (JSON) nor a PNG, JPEG or WebP picture")
+        raise AssetRefused(
+            f"{path.name} is neither a ComfyUI workflow (JSON) nor a PNG, JPEG or WebP picture",
+            hint=f"`nova-graph run {path}` runs a graph file as it is." if path.suffix in SUFFIXES else "",
+        )
     texts = read_texts(data, path.name)
     if RECORD in texts:
         return _own(data, path.name)

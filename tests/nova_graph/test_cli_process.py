@@ -277,7 +277,22 @@ outputs: {n: $two.value}
         (["run", "graph.yaml", "--set", "grey=1", "--grey", "2"], 2, "grey is given twice: as --grey and with --set"),
         (["check", "/dev/null"], 2, "/dev/null is no plain file"),
         (["nodes", "Plu"], 2, "there is no node type Plu; did you mean Plus?"),
-        (["rerun", "graph.yaml"], 3, "graph.yaml is not a PNG, JPEG or WebP picture"),
+        (["rerun", "graph.yaml"], 2, "graph.yaml is a graph file, no picture\n  `nova-graph run graph.yaml` draws it."),
+        (["rerun", "graphs"], 2, "graphs is a folder\n  Name a picture in it."),
+        (["import", "graph.yaml"], 3, "`nova-graph run graph.yaml` runs a graph file as it is."),
+        (
+            ["import", "graph.yaml", "graphs", "--force"],
+            2,
+            "graphs is a folder\n  Name a file in it: graphs/graph.yaml.",
+        ),
+        (["import", "graph.yaml", "gone/x.yaml"], 2, "there is no folder gone\n  Make it first."),
+        (
+            ["models", "add", "x", "graph.yaml", "--kind", "Lora"],
+            2,
+            "--kind Lora is no kind of weights\n  Did you mean lora?",
+        ),
+        (["models", "add", "graph.yaml", "x"], 3, "There is no file "),
+        (["models", "add", "a/b", "gone"], 3, "a name begins with a letter or digit"),
         (["rerun", "nowhere.png"], 2, "nowhere.png cannot be read"),
         (["check", "."], 2, ". is a folder\n  Name a graph file in it: graph.yaml."),
         (["check", "cache"], 2, "cache is a folder\n  Name a graph file in it.\n"),
@@ -400,9 +415,14 @@ def test_the_cache_can_be_looked_at_checked_and_cleared(command: Command) -> Non
 
 def test_models_lists_and_notes_what_is_there(command: Command) -> None:
     assert "nova-nano" in command.call("models").stdout
+    assert command.call("models", "list").stdout == command.call("models").stdout
+    assert command.call("models", "verify").stdout.startswith("there are no names in /")
     nano = next((ROOT / "nodes").rglob("nova-nano.safetensors"))
     assert "tiny (checkpoint) is in" in command.call("models", "add", "tiny", str(nano)).stdout
-    assert "tiny" in command.call("models", "verify").stdout
+    verified = command.call("models", "verify")
+    assert "tiny" in verified.stdout
+    assert verified.stderr == ""
+    assert "It has 'tiny'." in command.call("models", "remove", "tinny", code=3).stderr
     assert "no longer" in command.call("models", "remove", "tiny").stdout
     assert "gone.safetensors" in command.call("models", "add", "x", "gone.safetensors", code=3).stderr
 

@@ -17,8 +17,8 @@ def import_file(source: Path, target: Path | None, models: Path | None, *, force
 
     What is wrong with it is told once it is written, so that it can be mended.
     """
-    if target is not None and target.exists() and not force:
-        raise UsageError(f"{target} is there already", hint="Name another file, or say --force.")
+    if target is not None:
+        _check_target(target, source, force=force)
     if source.is_dir():
         raise UsageError(f"{source} is a folder", hint="Name a workflow or a picture in it.")
     if not source.is_file():
@@ -42,3 +42,12 @@ def import_file(source: Path, target: Path | None, models: Path | None, *, force
         sys.stderr.write(f"{warning}\n")
     if target is not None:
         sys.stdout.write(f"{target}\n")
+
+
+def _check_target(target: Path, source: Path, *, force: bool) -> None:
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder", hint=f"Name a file in it: {target / source.stem}.yaml.")
+    if not target.parent.is_dir():
+        raise UsageError(f"{target} cannot be written: there is no folder {target.parent}", hint="Make it first.")
+    if target.exists() and not force:
+        raise UsageError(f"{target} is there already", hint="Name another file, or say --force.")

@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from engine.assets import Report
 from engine.errors import Cancelled
 from engine.events import Fetching
 from engine.services import Cancel
+from nova_graph.cli.exits import UsageError
 from nova_graph.cli.interrupt import stopping
 
 if TYPE_CHECKING:
@@ -32,20 +33,37 @@ def check_models() -> bool:
     from nodes.assets.inventory import verify_models
 
     with _reported("models.lock") as report:
-        models = verify_models(LocalAssets(read_settings()), report)
+        settings = read_settings()
+        models = verify_models(LocalAssets(settings), report)
+    if not models:
+        sys.stdout.write(f"there are no names in {settings.models_lock}\n")
+        return True
     _print(models)
     return all(model.state in ("here", "to download") for model in models)
 
 
 def note_model(name: str, kind: str, place: str) -> None:
-    """Add a file or an address to models.lock under a name. Raises AssetError, Cancelled."""
+    """Add a file or an address to models.lock under a name. Raises UsageError, AssetError, Cancelled."""
     from nodes.assets import LocalAssets, read_settings
     from nodes.assets.inventory import add_model
 
+    _check_kind(kind)
     settings = read_settings()
     with _reported(name) as report:
         entry = add_model(LocalAssets(settings, reading=report), name, kind, place, report)
     sys.stdout.write(f"{name} ({entry.kind}) is in {settings.models_lock}, sha256 {entry.sha256}\n")
+
+
+def _check_kind(kind: str) -> None:
+    from engine.problems import listed, nearest_name
+    from nodes.assets.places import WEIGHTS
+
+    if kind not in WEIGHTS:
+        meant = nearest_name(kind, WEIGHTS)
+        raise UsageError(
+            f"--kind {kind} is no kind of weights",
+            hint=f"Did you mean {meant}?" if meant else f"Write {listed(WEIGHTS)}.",
+        )
 
 
 def forget_model(name: str) -> None:
@@ -60,18 +78,20 @@ def forget_model(name: str) -> None:
 
 @contextmanager
 def _reported(name: str) -> Iterator[Report]:
-    """Show downloads as they go; Ctrl-C stops them and leaves nothing half."""
+    """Show on a terminal how far downloads and files are; Ctrl-C stops them and leaves nothing half."""
     from rich.console import Console
 
     from nova_graph.cli.live import LiveProgress
 
+    console = Console(stderr=True, highlight=False)
     cancel = Cancel()
-    with stopping(cancel.set), LiveProgress(Console(stderr=True, highlight=False)) as live:
+    with stopping(cancel.set), LiveProgress(console) if console.is_terminal else nullcontext() as live:
 
         def report(done: int, total: int | None, what: str) -> None:
             if cancel.is_set:
                 raise Cancelled
-            live.show(Fetching(seconds=0.0, node=name, type="", done=done, total=total, what=what))
+            if live is not None:
+                live.show(Fetching(seconds=0.0, node=name, type="", done=done, total=total, what=what))
 
         yield report
 

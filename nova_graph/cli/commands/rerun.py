@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.assets import Found
 from engine.errors import AssetRefused
+from engine.openers import SUFFIXES
 from nodes.pictures.compare import mean_difference
 from nodes.pictures.decode import Decoded, decode_picture
 from nodes.pictures.formats import MAX_BYTES
@@ -81,6 +82,10 @@ def verify_picture(given: Given, device: str, unused: Sequence[str] = ()) -> boo
 
 
 def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", hint="Name a picture in it.")
+    if path.suffix in SUFFIXES:
+        raise UsageError(f"{path} is a graph file, no picture", hint=f"`nova-graph run {path}` draws it.")
     try:
         if path.stat().st_size > MAX_BYTES:
             raise AssetRefused(f"{path} is larger than {MAX_BYTES // 2**20} MiB")

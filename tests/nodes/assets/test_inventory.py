@@ -37,6 +37,14 @@ def test_a_file_elsewhere_is_noted_by_its_whole_path(settings: Settings, tmp_pat
     assert add_model(assets_of(settings), "else", "vae", str(path), ignore).file == path.as_posix()
 
 
+@pytest.mark.parametrize(("name", "kind", "why"), [("ink", "Lora", "kind must be"), ("a/b", "lora", "a name begins")])
+def test_a_name_or_kind_is_refused_before_the_file_is_looked_at(
+    settings: Settings, name: str, kind: str, why: str
+) -> None:
+    with pytest.raises(AssetRefused, match=why):
+        add_model(assets_of(settings), name, kind, "gone.safetensors", ignore)
+
+
 def test_an_address_is_added_with_what_came_from_it(settings: Settings) -> None:
     assets = assets_of(settings)
     with serving(whole(DATA)) as server:
