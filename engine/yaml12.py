@@ -31,8 +31,10 @@ _MAX_DIGITS = 300
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _DIRECTIVE = re.compile(r"^%(?:YAML|TAG)\b", re.MULTILINE)
 
+_COLON: Final = "a colon and a space begin a value here; put text that holds them in quotes"
+_FIRST_KEY: Final = re.compile(r" +[\w-]+")
 _ADVICE: Final = (
-    ("mapping values are not allowed", "a colon and a space begin a value here; put text that holds them in quotes"),
+    ("mapping values are not allowed", _COLON),
     ("tab character that violates", "a tab cannot indent; use spaces"),
     ("that cannot start any token", "text cannot begin with this character; put it in quotes"),
     ("could not find expected ':'", "expected `key: value`"),
@@ -73,6 +75,11 @@ def _explained(source: Source, error: yaml.MarkedYAMLError) -> Exception:
     if source.lines[line : line + 1] and source.lines[line][column : column + 1] == "\t":
         return source.error("this is not YAML: a tab cannot indent; use spaces", line, column)
     advice = next((text for part, text in _ADVICE if part in problem), problem)
+    if advice == _COLON and _FIRST_KEY.fullmatch(source.lines[line][:column]):
+        advice = (
+            "this line is indented further than the one above it, which has its value already; "
+            "a text that goes on here needs quotes"
+        )
     return source.error(f"this is not YAML: {unclosed or advice}", line, column)
 
 

@@ -2,6 +2,8 @@
 
 import difflib
 import os
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from engine.assets import Asset
@@ -15,6 +17,8 @@ from nodes.assets.sources import locked_url
 
 _LONGEST_NAME = 200
 _LONGEST_PATH = 4096
+_MANY = 1000
+"""Files of a folder that are compared with a name that is not there."""
 
 
 def check_name(asset: Asset, allow_paths: bool) -> None:
@@ -100,17 +104,27 @@ def _missing(settings: Settings, asset: Asset) -> AssetMissing:
     shelf = Folders(settings.cache).shelf(asset.kind)
     tried = []
     if _is_plain(asset.name):
-        lock = show_path(settings, settings.models_lock)
-        tried = [f"models.lock ({lock})", f"the cache ({show_path(settings, shelf)})"]
+        locked = [f"models.lock ({show_path(settings, settings.models_lock)})"] if asset.kind in WEIGHTS else []
+        tried = [*locked, f"the cache ({show_path(settings, shelf)})"]
     if settings.allow_paths:
         tried += [str(path) for path in _candidates(settings, asset.name)]
     known = _known_names(settings, asset.kind)
-    close = difflib.get_close_matches(asset.name[:_LONGEST_NAME], known, n=1)
+    close = difflib.get_close_matches(asset.name[:_LONGEST_NAME], known, n=1) or _close_paths(settings, asset.name)
     hint = f"Did you mean {close[0]!r}?" if close else f"Known names: {', '.join(known[:20])}." if known else ""
     if not close and tried != [asset.name] and _is_plain(asset.name) and settings.allow_paths and asset.kind in WEIGHTS:
         hint = f"{hint} `nova-graph models add NAME PATH --kind {asset.kind}` gives a file a name.".lstrip()
     told = f"; tried {', '.join(tried)}" if tried != [asset.name] else ""
     return AssetMissing(f"There is no {asset.kind} {asset.name[:_LONGEST_NAME]!r}{told}", hint=hint)
+
+
+def _close_paths(settings: Settings, name: str) -> list[str]:
+    """Return the path of the file that is called most alike, of those in the folder where this one would be."""
+    for path in _candidates(settings, name) if settings.allow_paths else ():
+        with suppress(OSError, ValueError):
+            beside = [each.name for each in islice(path.parent.iterdir(), _MANY) if each.is_file()]
+            if close := difflib.get_close_matches(path.name[:_LONGEST_NAME], beside, n=1):
+                return [str(Path(name).with_name(close[0]))]
+    return []
 
 
 def _known_names(settings: Settings, kind: str) -> list[str]:

@@ -298,7 +298,8 @@ def schema(
 
 
 @app.command("help")
-def show_help(ctx: typer.Context) -> None:
-    """Show the commands, as --help does."""
-    if ctx.parent is not None:
-        sys.stdout.write(f"{ctx.parent.get_help()}\n")
+def show_help(
+    command: Annotated[list[str] | None, typer.Argument(metavar="COMMAND", hidden=True)] = None,
+) -> None:
+    """Show the commands, or the help of one, as --help does."""
+    app([*(command or ()), "--help"], prog_name="nova-graph")

@@ -59,7 +59,9 @@ def _options(ctx: typer.Context) -> "Options":
 
 
 def _print_inputs(given: "Given", is_graph: bool, url: str) -> None:
-    if url and not given.path.is_file():
+    from nova_graph.cli.opening import is_graph_file
+
+    if url and not is_graph_file(given.path):
         from nova_graph.cli.commands.submit import print_known_inputs
 
         print_known_inputs(str(given.path), url)

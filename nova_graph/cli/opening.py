@@ -93,6 +93,11 @@ def _explained(path: Path) -> Iterator[None]:
         raise
 
 
+def is_graph_file(path: Path) -> bool:
+    """Tell whether a word means a graph file of this machine, also one that is not there, and no name on a service."""
+    return path.is_file() or path.suffix in SUFFIXES
+
+
 def _refuse_all_but_files(path: Path) -> None:
     if path.is_dir():
         graphs = [str(path / name) for name in sorted(_graphs_in(path))[:FEW]]

@@ -394,6 +394,13 @@ def test_help_lists_the_inputs_of_the_graph(command: Command) -> None:
     assert "--out DIR" in told
 
 
+def test_help_of_a_command_is_shown_either_way(command: Command) -> None:
+    graph = command.write(PAINTING)
+    for words in (["run"], ["run", graph], ["cache", "clear"], []):
+        assert command.call("help", *words).stdout == command.call(*words, "--help").stdout
+    assert "No such command 'rnu'. Did you mean 'run'?" in command.call("help", "rnu", code=2).stderr
+
+
 def test_help_speaks_of_no_types_of_python(command: Command) -> None:
     for words in (["run"], ["check"], ["plan"], ["show"], ["rerun"], ["submit"], ["serve"]):
         told = command.call(*words, "--help").stdout

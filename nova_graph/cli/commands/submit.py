@@ -19,7 +19,7 @@ from nova_graph.cli.commands.run import Show, close_display, display, print_outp
 from nova_graph.cli.exits import UsageError
 from nova_graph.cli.flags import read_flags, read_settings
 from nova_graph.cli.interrupt import stopping
-from nova_graph.cli.opening import Given, given_inputs, open_graph, open_runtime
+from nova_graph.cli.opening import Given, given_inputs, is_graph_file, open_graph, open_runtime
 from nova_graph.cli.printing import harmless
 from nova_graph.cli.saving import Saved, check_folder, check_out, save_files
 from nova_graph.cli.summary import Summary
@@ -58,7 +58,7 @@ class JobFailed(NovaError):
 def submit_graph(given: Given, options: SubmitOptions, lines: "Lines | None") -> None:
     """Run a graph file, or a graph that the service knows by name; raises NovaError."""
     with open_client(options.url) as client:
-        if given.path.is_file():
+        if is_graph_file(given.path):
             check_out([bound := _own_bound(given)], options.out)
             job = client.submit(sent_along(bound, client), {})
         else:

@@ -28,7 +28,7 @@ from nova_graph.cli.commands.submit import (
 )
 from nova_graph.cli.commands.sweep import save_sheet
 from nova_graph.cli.interrupt import stopping
-from nova_graph.cli.opening import Given, declared_inputs, given_inputs, open_graph, open_runtime
+from nova_graph.cli.opening import Given, declared_inputs, given_inputs, is_graph_file, open_graph, open_runtime
 from nova_graph.cli.printing import say
 from nova_graph.cli.saving import check_folder, check_out, save_files
 from nova_graph.cli.summary import Summary
@@ -56,7 +56,7 @@ def submit_sweep(given: Given, options: SubmitOptions, sweeps: Sequence[str], *,
     the end. Raises NovaError; jobs that are not over are told to stop then.
     """
     with open_client(options.url) as client:
-        read = _own_runs if given.path.is_file() else _known_runs
+        read = _own_runs if is_graph_file(given.path) else _known_runs
         sweep, asked = read(given, sweeps, options.out, client)
         for one in asked:
             client.plan(one.graph, one.inputs)

@@ -71,6 +71,26 @@ def test_a_name_that_nobody_knows_is_told_with_how_to_give_a_file_a_name(setting
     assert picture.value.hint == ""
 
 
+def test_a_path_that_is_not_there_is_told_with_what_is_there(settings: Settings, tmp_path: Path) -> None:
+    put(tmp_path / "models" / "nova.safetensors")
+    put(settings.folders[0] / "girl.png")
+    for kind, name, meant in (
+        ("checkpoint", str(tmp_path / "models" / "nvoa.safetensors"), str(tmp_path / "models" / "nova.safetensors")),
+        ("image", "gril.png", "girl.png"),
+    ):
+        with pytest.raises(AssetMissing) as error:
+            assets_of(settings).find(Asset(kind, name))
+        assert error.value.hint == f"Did you mean {meant!r}?"
+        assert ("models.lock" in error.value.message) is False
+
+
+def test_strangers_are_not_told_which_files_there_are(settings: Settings) -> None:
+    put(settings.folders[0] / "girl.png")
+    with pytest.raises(AssetMissing) as error:
+        assets_of(replace(settings, allow_paths=False)).find(Asset("image", "gril.png"))
+    assert error.value.hint == ""
+
+
 def test_a_missing_path_is_told_once(settings: Settings, tmp_path: Path) -> None:
     path = str(tmp_path / "sketch.safetensors")
     with pytest.raises(AssetMissing) as error:

@@ -102,6 +102,7 @@ def test_plain_outputs_are_printed(service: Service, tmp_path: Path) -> None:
     ("arguments", "code", "word"),
     [
         (["nobody"], 2, "There is no graph 'nobody'"),
+        (["gone.yaml"], 2, "there is no graph file gone.yaml"),
         (["fast", "--stps", "3"], 2, "did you mean --steps?"),
         (["fast", "--checkpoint", "nobody-knows"], 3, "nobody-knows"),
         (["bad.yaml"], 2, "bad.yaml:3:13"),
