@@ -17,6 +17,9 @@ from nodes.assets.sources import locked_url
 
 _LONGEST_NAME = 200
 _LONGEST_PATH = 4096
+_ALIKE = 0.7
+"""Less alike is no misspelling: `nova` is not `nova-nano`."""
+
 _MANY = 1000
 """Files of a folder that are compared with a name that is not there."""
 
@@ -109,7 +112,9 @@ def _missing(settings: Settings, asset: Asset) -> AssetMissing:
     if settings.allow_paths:
         tried += [str(path) for path in _candidates(settings, asset.name)]
     known = _known_names(settings, asset.kind)
-    close = difflib.get_close_matches(asset.name[:_LONGEST_NAME], known, n=1) or _close_paths(settings, asset.name)
+    close = difflib.get_close_matches(asset.name[:_LONGEST_NAME], known, n=1, cutoff=_ALIKE) or _close_paths(
+        settings, asset.name
+    )
     hint = f"Did you mean {close[0]!r}?" if close else f"Known names: {', '.join(known[:20])}." if known else ""
     if not close and tried != [asset.name] and _is_plain(asset.name) and settings.allow_paths and asset.kind in WEIGHTS:
         hint = f"{hint} `nova-graph models add NAME PATH --kind {asset.kind}` gives a file a name.".lstrip()
@@ -122,7 +127,7 @@ def _close_paths(settings: Settings, name: str) -> list[str]:
     for path in _candidates(settings, name) if settings.allow_paths else ():
         with suppress(OSError, ValueError):
             beside = [each.name for each in islice(path.parent.iterdir(), _MANY) if each.is_file()]
-            if close := difflib.get_close_matches(path.name[:_LONGEST_NAME], beside, n=1):
+            if close := difflib.get_close_matches(path.name[:_LONGEST_NAME], beside, n=1, cutoff=_ALIKE):
                 return [str(Path(name).with_name(close[0]))]
     return []
 

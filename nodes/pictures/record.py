@@ -105,7 +105,7 @@ def read_texts(data: bytes, what: str = "the picture") -> dict[str, str]:
         texts = _png_texts(image) if image.format == "PNG" else {}
         return {**_exif_texts(image), **texts}
     except DAMAGE as error:
-        raise AssetRefused(f"the metadata of {what} is damaged: {error}") from error
+        raise AssetRefused(f"the metadata of {what} is damaged: {error}", hint="Fetch or save it again.") from error
 
 
 def _png_texts(image: "ImageFile") -> dict[str, str]:

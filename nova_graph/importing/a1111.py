@@ -125,6 +125,15 @@ def translate(parameters: Parameters, what: str, models: Path | None) -> Draft:
     return draft
 
 
+def _own_names(sampler: str, schedule: str) -> tuple[str, str]:
+    """Return what a sampler and a schedule are called here; one that is not here keeps its name, and checking tells."""
+    found = sampler_of(sampler, schedule)
+    if found is not None:
+        return found
+    known, course = sampler_of(sampler, ""), sampler_of("Euler", schedule)
+    return known[0] if known else sampler, course[1] if course else schedule
+
+
 class _Translator:
     def __init__(self, parameters: Parameters, draft: Draft) -> None:
         self._said = parameters
@@ -200,9 +209,7 @@ class _Translator:
     def _course(self) -> Tree:
         """Return the ports that every sampler of the picture has."""
         ask, said = self._draft.ask, self._said
-        found = sampler_of(said.fields.get("Sampler", ""), said.fields.get("Schedule type", ""))
-        if found is None:
-            raise UsageError(f"there is no sampler {said.fields.get('Sampler')!r} here")
+        found = _own_names(said.fields.get("Sampler", ""), said.fields.get("Schedule type", ""))
         return {
             "cfg": ask("cfg", "number", said.number("CFG scale")),
             "sampler": ask("sampler", "string", found[0]),
@@ -240,9 +247,7 @@ class _Translator:
         if not (sampler.startswith(SAME) and schedule.startswith(SAME)):
             sampler = said.fields.get("Sampler", "") if sampler.startswith(SAME) else sampler
             schedule = said.fields.get("Schedule type", "") if schedule.startswith(SAME) else schedule
-            found = sampler_of(sampler, schedule)
-            if found is None:
-                raise UsageError(f"there is no sampler {sampler!r} here")
+            found = _own_names(sampler, schedule)
             own |= {"sampler": found[0], "schedule": found[1]}
         return own
 

@@ -83,7 +83,7 @@ def show_graph(given: Given, form: str, out: Path | None) -> None:
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}") from error
+        raise UsageError(f"{out} cannot be written: {error.strerror}", hint="Name another file with --out.") from error
     sys.stdout.write(f"{out}\n")
 
 

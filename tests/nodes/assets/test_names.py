@@ -66,6 +66,9 @@ def test_a_name_that_nobody_knows_is_told_with_how_to_give_a_file_a_name(setting
     with pytest.raises(AssetMissing) as error:
         assets_of(settings).find(Asset("upscaler", "4x-sharp"))
     assert error.value.hint == "`nova-graph models add NAME PATH --kind upscaler` gives a file a name."
+    with pytest.raises(AssetMissing) as own:
+        assets_of(settings).find(Asset("checkpoint", "nova"))
+    assert own.value.hint.endswith("`nova-graph models add NAME PATH --kind checkpoint` gives a file a name.")
     with pytest.raises(AssetMissing) as picture:
         assets_of(settings).find(Asset("image", "x.png"))
     assert picture.value.hint == ""

@@ -268,10 +268,23 @@ def test_older_names_are_known(name: str, schedule: str, found: object) -> None:
     assert sampler_of(name, schedule) == found
 
 
-def test_a_sampler_that_is_not_here_is_told(tmp_path: Path) -> None:
-    path = picture(tmp_path / "it.png", parameters="1girl\nSteps: 20, Sampler: Restart, Seed: 1")
-    with pytest.raises(UsageError, match="there is no sampler 'Restart'"):
-        import_graph(path)
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ("Sampler: Restart", ("Restart", "normal")),
+        ("Sampler: Restart, Schedule type: Karras", ("Restart", "karras")),
+        ("Sampler: Euler a, Schedule type: Turbo", ("euler_ancestral", "Turbo")),
+    ],
+)
+def test_a_sampler_that_is_not_here_is_kept_for_checking_to_tell(
+    tmp_path: Path, fields: str, names: tuple[str, str]
+) -> None:
+    path = picture(tmp_path / "it.png", parameters=f"1girl\nSteps: 20, {fields}, Seed: 1")
+    declared = import_graph(path).tree["inputs"]
+    assert isinstance(declared, dict)
+    assert [declared[name] for name in ("sampler", "schedule")] == [
+        {"type": "string", "default": name} for name in names
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "1girl", "1girl\nSampler: Euler", 'Steps: "', "Steps" + ":" * 1_000_000])
