@@ -12,6 +12,7 @@ from engine.reading import read
 from engine.values import Json
 from nodes.assets import read_settings
 from nova_graph import Result, Runtime, load, local_runtime, run
+from nova_graph.cli.opening import declared_inputs, open_graph_file
 from tests.nodes.sdxl.upscalers import compact, written
 
 GRAPHS = sorted(Path("graphs").rglob("*.yaml"))
@@ -38,6 +39,12 @@ def test_there_are_graphs() -> None:
 def test_every_shipped_graph_fits_the_schema(path: Path) -> None:
     tree = read(path.read_text(encoding="utf-8"), str(path)).plainly()
     jsonschema.Draft202012Validator(SCHEMA).validate(tree)
+
+
+@pytest.mark.parametrize("path", sorted(Path("graphs").glob("*.yaml")), ids=str)
+def test_help_tells_what_every_input_is_for(path: Path) -> None:
+    words = declared_inputs(open_graph_file(path))
+    assert [name for name in words if "description" not in words[name]] == []
 
 
 def test_img2img_draws_a_picture_again(runtime: Runtime, tmp_path: Path) -> None:
