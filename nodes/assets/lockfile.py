@@ -105,8 +105,8 @@ def write_entry(path: Path, name: str, entry: Entry | None, guards: Path) -> Non
     wrong = check_entry(name, entry) if entry is not None else ""
     if wrong:
         raise AssetRefused(f"{name!r} cannot be added to {path}: {wrong}")
+    _make(guards)
     try:
-        guards.mkdir(parents=True, exist_ok=True)
         guard = hashlib.sha256(str(path.absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:24]
         with FileLock(guards / f"{guard}.lock"):
             entries = dict(read_lock(path))
@@ -118,6 +118,16 @@ def write_entry(path: Path, name: str, entry: Entry | None, guards: Path) -> Non
             write_atomically(path, format_lock(entries).encode())
     except OSError as error:
         raise AssetRefused(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _make(guards: Path) -> None:
+    try:
+        guards.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AssetRefused(
+            f"cannot use the cache folder {guards.parent}: {error.strerror}",
+            hint="Check who may write there, or choose another folder with NOVA_CACHE_DIR.",
+        ) from None
 
 
 def _is_name(text: str) -> bool:

@@ -15,14 +15,17 @@ from nova_graph.cli.performing import Traceback, perform
 _HELP_NAMES = ["--help", "-h"]
 _OPEN = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
-GraphFile = Annotated[Path | None, typer.Argument(metavar="GRAPH [--any-input VALUE]...", hidden=True)]
-"""Hidden arguments stand in the line of usage only: a table of one, with its type behind it, would tell less."""
-Picture = Annotated[Path | None, typer.Argument(metavar="IMAGE [--any-input VALUE]...", hidden=True)]
+GraphFile = Annotated[Path | None, typer.Argument(metavar="GRAPH [--any-input VALUE]...", hidden=True, readable=False)]
+"""Hidden arguments stand in the line of usage only: a table of one, with its type behind it, would tell less.
+
+`readable=False` leaves it to the commands to say what cannot be read, and why.
+"""
+Picture = Annotated[Path | None, typer.Argument(metavar="IMAGE [--any-input VALUE]...", hidden=True, readable=False)]
 PictureHelp = Annotated[bool, typer.Option("--help", "-h", help="Show this, and the inputs of IMAGE.")]
 Help = Annotated[bool, typer.Option("--help", "-h", help="Show this, and the inputs of GRAPH.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set an input by its name.")]
 Device = Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda or mps.", show_default=False)]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the pictures.")]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the pictures.", readable=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print events as NDJSON, one object a line.")]
 Previews = Annotated[bool, typer.Option("--previews", help="With --json: pictures of work in progress, as base64.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep results in the cache folder.")]
@@ -146,7 +149,9 @@ def show(
     graph: GraphFile = None,
     settings: Settings = None,
     svg: Annotated[bool, typer.Option("--svg", help="SVG instead of Mermaid text.")] = False,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file; .svg means SVG.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to a file; .svg means SVG.", readable=False)
+    ] = None,
     traceback: Traceback = False,
     help_: Help = False,
 ) -> None:
@@ -191,12 +196,16 @@ def rerun(
 
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="A workflow, or a picture.", show_default=False)],
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A workflow, or a picture.", show_default=False, readable=False)
+    ],
     graph: Annotated[
-        Path | None, typer.Argument(metavar="GRAPH", help="The file to write; none prints it.", show_default=False)
+        Path | None,
+        typer.Argument(metavar="GRAPH", help="The file to write; none prints it.", show_default=False, readable=False),
     ] = None,
     models_folder: Annotated[
-        Path | None, typer.Option("--models", metavar="DIR", help="The folder `models` of ComfyUI or A1111.")
+        Path | None,
+        typer.Option("--models", metavar="DIR", help="The folder `models` of ComfyUI or A1111.", readable=False),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     traceback: Traceback = False,
@@ -284,7 +293,8 @@ def nodes(
 @app.command()
 def schema(
     graph: Annotated[
-        Path | None, typer.Argument(metavar="GRAPH", help="A graph: the schema of its inputs.", show_default=False)
+        Path | None,
+        typer.Argument(metavar="GRAPH", help="A graph: the schema of its inputs.", show_default=False, readable=False),
     ] = None,
     traceback: Traceback = False,
 ) -> None:

@@ -179,3 +179,9 @@ def test_entries_added_at_once_are_all_kept(tmp_path: Path) -> None:
         thread.join()
     assert sorted(read_lock(path)) == sorted(names)
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["models.lock"]
+
+
+def test_a_cache_that_cannot_be_used_is_not_taken_for_the_file(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("no folder")
+    with pytest.raises(AssetRefused, match=r"cannot use the cache folder .*cache: Not a directory"):
+        write_entry(tmp_path / "models.lock", "sketch", ENTRY, tmp_path / "cache" / "guards")
