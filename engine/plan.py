@@ -12,6 +12,7 @@ from engine.errors import AssetError
 from engine.keys import node_key, references
 from engine.lineage import provenance_digest
 from engine.node import Output
+from engine.problems import FEW
 from engine.services import Services
 
 Out = TypeVar("Out", bound=Output)
@@ -122,17 +123,29 @@ def _needed(bound: Bound, needs: Mapping[str, tuple[str, ...]]) -> list[BoundNod
 def _resolve(nodes: list[BoundNode], services: Services) -> tuple[dict[tuple[str, str], Found], tuple[Pending, ...]]:
     found: dict[tuple[str, str], Found] = {}
     pending: list[Pending] = []
-    known: dict[Asset, Found | Fetchable] = {}
+    wrong: list[AssetError] = []
+    known: dict[Asset, Found | Fetchable | None] = {}
     for node in nodes:
         for name, asset in asset_names(node):
-            if asset not in known:
-                known[asset] = _find(node, name, asset, services)
-            result = known[asset]
+            if asset not in known and len(wrong) < FEW:
+                try:
+                    known[asset] = services.assets.find(asset)
+                except AssetError as error:
+                    known[asset] = None
+                    wrong.append(placed(error, node, name))
+            result = known.get(asset)
             if isinstance(result, Found):
                 found[node.id, name] = result
-            else:
+            elif result is not None:
                 pending.append(Pending(node, name, result))
+    if wrong:
+        raise _together(wrong)
     return found, tuple(pending)
+
+
+def _together(wrong: list[AssetError]) -> AssetError:
+    """Return one error of the first's kind that says all of them."""
+    return wrong[0] if len(wrong) == 1 else type(wrong[0])("\n".join(map(str, wrong)))
 
 
 def asset_names(node: BoundNode) -> list[tuple[str, Asset]]:
@@ -144,13 +157,6 @@ def asset_names(node: BoundNode) -> list[tuple[str, Asset]]:
         if port.asset is not None and isinstance(text, str) and text:
             named.append((name, Asset(port.asset.kind, text)))
     return named
-
-
-def _find(node: BoundNode, port: str, asset: Asset, services: Services) -> Found | Fetchable:
-    try:
-        return services.assets.find(asset)
-    except AssetError as error:
-        raise placed(error, node, port) from error
 
 
 def placed(error: AssetError, node: BoundNode, port: str) -> AssetError:

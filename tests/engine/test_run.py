@@ -112,6 +112,16 @@ def test_a_download_can_be_cancelled(assets: FolderAssets, within: Services) -> 
     assert not (assets.folder / "cat").exists()
 
 
+def test_all_that_is_nowhere_is_told_at_once(within: Services) -> None:
+    files = {name: ("Opened", {"name": name}) for name in ("cat", "dog")}
+    with pytest.raises(AssetMissing) as caught:
+        make_plan(graph(NODES, files, {name: f"${name}.text" for name in files}), within)
+    assert str(caught.value).splitlines()[::2] == [
+        "cat.name: picture 'cat' is nowhere",
+        "dog.name: picture 'dog' is nowhere",
+    ]
+
+
 def test_what_is_nowhere_is_an_error_with_its_place_in_the_graph(within: Services) -> None:
     with pytest.raises(AssetMissing, match=r"^open\.name: picture 'cat' is nowhere\n  Put it in the folder\.$"):
         make_plan(BOUND, within)
