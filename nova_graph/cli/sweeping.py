@@ -67,7 +67,7 @@ def read_sweep(sweeps: Sequence[str], inputs: Mapping[str, Words]) -> Sweep:
         if any(axis.name == name for axis in axes):
             raise UsageError(f"--sweep {sweep}: {name} is swept twice")
         texts = tuple(part.strip() for part in text.split("|" if "|" in text else ","))
-        axes.append(Axis(name, texts, tuple(read_value(f"--sweep {name}", part, inputs[name]) for part in texts)))
+        axes.append(Axis(name, texts, tuple(_value(name, part, inputs[name]) for part in texts)))
     found = Sweep(tuple(axes))
     count = 1
     for axis in axes:
@@ -75,6 +75,16 @@ def read_sweep(sweeps: Sequence[str], inputs: Mapping[str, Words]) -> Sweep:
         if count > MOST:
             raise UsageError(f"--sweep makes more than {MOST:,} runs")
     return found
+
+
+def _value(name: str, text: str, words: Words) -> Json:
+    try:
+        return read_value(f"--sweep {name}", text, words)
+    except UsageError as error:
+        if text:
+            raise
+        hint = f'Values have no spaces between them, or stand in quotes: --sweep "{name}=A, B".'
+        raise UsageError(f"--sweep {name}: a value is missing", hint=hint) from error
 
 
 def refuse_given(sweep: Sweep, inputs: Mapping[str, Json]) -> None:

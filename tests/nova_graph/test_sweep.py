@@ -145,6 +145,7 @@ def test_ctrl_c_ends_the_sweep_and_says_what_is_left(command: Command) -> None:
         (["--sweep", "grey=1,2", "--json"], "--json tells of one run"),
         (["--sweep", "gray=1,2"], "the graph has no input gray; did you mean --grey?"),
         (["--sweep", "grey"], "write it as name=a,b,..."),
+        (["--sweep", "grey=1,", "2"], "--sweep grey: a value is missing Values have no spaces between them, or"),
         (["--sweep", "=1,2"], "write it as name=a,b,..."),
         (["--sweep", "grey=1", "--sweep", "grey=2"], "grey is swept twice"),
         (["--sweep", "grey=1,2", "--grey", "3"], "grey is given twice: a value, and with --sweep"),
