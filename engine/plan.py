@@ -160,11 +160,13 @@ def asset_names(node: BoundNode) -> list[tuple[str, Asset]]:
 
 
 def placed(error: AssetError, node: BoundNode, port: str) -> AssetError:
-    """Return the same error with its place in the graph before the message."""
+    """Return the same error, as its cause, with its place in the graph before the message."""
     binding = node.bindings.get(port)
     span = binding.span if isinstance(binding, Literal) and binding.span else node.span
     where = f"{span}: " if span else ""
-    return type(error)(f"{where}{node.id}.{port}: {error.message}", hint=error.hint)
+    told = type(error)(f"{where}{node.id}.{port}: {error.message}", hint=error.hint)
+    told.__cause__ = error
+    return told
 
 
 def _keys(

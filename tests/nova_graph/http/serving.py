@@ -152,6 +152,12 @@ def handed_in(client: httpx.Client, graph: Tree | str, wait: int = 30, **body: A
     return job
 
 
+def wait_until_stored(client: httpx.Client, graph: Tree | str, **inputs: Any) -> None:
+    """Wait until the results of a job are on the disk: the worker writes them there soon after the job's end."""
+    while client.post("/v1/plan", json={"graph": graph, "inputs": inputs}).json()["to_run"]:
+        time.sleep(0.01)
+
+
 def events_of(client: httpx.Client, job: Tree) -> list[Tree]:
     """Return the events of a job that is over."""
     lines = client.get(job["events_url"]).text.splitlines()

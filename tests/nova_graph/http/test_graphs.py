@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.nova_graph.http.serving import ROOT, adding, handed_in, is_problem, one
+from tests.nova_graph.http.serving import ROOT, adding, handed_in, is_problem, one, wait_until_stored
 
 YAML = {"Content-Type": "application/yaml"}
 DEFAULT = ROOT / "graphs" / "default.yaml"
@@ -57,6 +57,7 @@ def test_a_plan_says_what_would_run(client: httpx.Client) -> None:
     plan = client.post("/v1/plan", json={"graph": adding(60)}).json()
     assert (plan["nodes"], plan["to_run"], plan["cached"], plan["downloads"]) == (2, 2, 0, [])
     handed_in(client, one("Kept", value=61))
+    wait_until_stored(client, one("Kept", value=61))
     plan = client.post("/v1/plan", json={"graph": one("Kept", value=61)}).json()
     assert (plan["to_run"], plan["cached"]) == (0, 1)
     assert plan["steps"][0]["status"] in ("memory", "disk")

@@ -14,6 +14,7 @@ from tests.nova_graph.http.serving import (
     handed_in,
     is_problem,
     one,
+    wait_until_stored,
     waiting,
 )
 
@@ -33,9 +34,7 @@ def test_a_graph_is_run_and_its_job_can_be_looked_at(client: httpx.Client) -> No
 def test_a_full_hit_is_answered_at_once_by_the_answering_process(client: httpx.Client) -> None:
     first = handed_in(client, one("Kept", value=90))
     assert (first["state"], first["ran"], first["attempts"]) == ("done", 1, 1)
-    # The worker writes results to the disk soon after the job's end.
-    while client.post("/v1/plan", json={"graph": one("Kept", value=90)}).json()["to_run"]:
-        pass
+    wait_until_stored(client, one("Kept", value=90))
     again = client.post("/v1/jobs", json={"graph": one("Kept", value=90)}).json()
     assert (again["state"], again["ran"], again["cached"], again["attempts"]) == ("done", 0, 1, 0)
     assert again["id"] != first["id"]

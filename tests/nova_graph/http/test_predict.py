@@ -10,7 +10,7 @@ from PIL import Image
 
 from nova_graph.http.predict import ALIASES, graph_inputs, wants_json
 from nova_graph.http.problems import Trouble
-from tests.nova_graph.http.serving import Service, is_problem, serving
+from tests.nova_graph.http.serving import Service, is_problem, serving, wait_until_stored
 
 SMALL = {"prompt": "1girl, smile", "num_inference_steps": 2, "width": 64, "height": 64, "face_yolov9c": False}
 
@@ -29,9 +29,7 @@ def test_one_picture_is_the_body(client: httpx.Client) -> None:
     job = client.get(f"/v1/jobs/{answer.headers['x-job-id']}").json()
     assert job["graph"] == "default"
     assert fields.items() <= {**job["inputs"], **{old: job["inputs"][real] for old, real in ALIASES.items()}}.items()
-    # The worker writes results to the disk soon after the job's end.
-    while client.post("/v1/plan", json={"graph": "default", "inputs": job["inputs"]}).json()["to_run"]:
-        pass
+    wait_until_stored(client, "default", **job["inputs"])
     again = client.post("/predict", json=fields)
     assert again.content == answer.content
     assert int(again.headers["x-cache-hits"]) > int(answer.headers["x-cache-hits"])

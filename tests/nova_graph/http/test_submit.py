@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -129,14 +130,12 @@ def test_the_key_comes_from_the_environment(keyed: Service, tmp_path: Path) -> N
     assert "another-key-0123456789" not in wrong.stdout + wrong.stderr
 
 
-def test_ctrl_c_stops_the_job(service: Service, tmp_path: Path) -> None:
-    import signal
-
-    (tmp_path / "wait.json").write_text(json.dumps(waiting()))
+def interrupted(service: Service, folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run the command in a folder, send it a Ctrl-C once a node runs, and return its exit code and what it said."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "nova_graph", "submit", "wait.json", "--url", service.url],
-        env=environment(tmp_path),
-        cwd=tmp_path,
+        [sys.executable, "-m", "nova_graph", "submit", *arguments, "--url", service.url],
+        env=environment(folder),
+        cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -148,7 +147,13 @@ def test_ctrl_c_stops_the_job(service: Service, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     said = process.stderr.read()
     process.stderr.close()
-    assert process.wait(60) == 130, said
+    return process.wait(60), said
+
+
+def test_ctrl_c_stops_the_job(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "wait.json").write_text(json.dumps(waiting()))
+    code, said = interrupted(service, tmp_path, "wait.json")
+    assert code == 130, said
     assert "cancelled" in said
 
 

@@ -1,8 +1,5 @@
 """The command that runs a graph on a service once for each of several values."""
 
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +13,8 @@ from PIL import Image
 
 from tests.nova_graph.http.conftest import KEYS
 from tests.nova_graph.http.pictures import png
-from tests.nova_graph.http.serving import ROOT, Service, environment, serving, wait_until_ready
-from tests.nova_graph.http.test_submit import submit
+from tests.nova_graph.http.serving import ROOT, Service, serving, wait_until_ready
+from tests.nova_graph.http.test_submit import interrupted, submit
 
 SUM = """\
 nova: 1
@@ -193,21 +190,7 @@ def test_ctrl_c_stops_all_of_them(service: Service, tmp_path: Path) -> None:
     waiting = "nova: 1\ninputs: {pause: {type: number, default: 1}}\nnodes:\n"
     waiting += "  it: {type: Wait, inputs: {steps: 90, pause: $inputs.pause}}\noutputs: {it: $it.value}\n"
     (tmp_path / "wait.yaml").write_text(waiting)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nova_graph", "submit", "wait.yaml", "--sweep", "pause=1,1.1,1.2", "--url", service.url],
-        env=environment(tmp_path),
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "started" in line:
-            break
-    process.send_signal(signal.SIGINT)
-    said = process.stderr.read()
-    process.stderr.close()
-    assert process.wait(60) == 130, said
+    code, said = interrupted(service, tmp_path, "wait.yaml", "--sweep", "pause=1,1.1,1.2")
+    assert code == 130, said
     assert "3 runs of 3 told to stop" in said
     assert [job["state"] for job in jobs_of(service)[:3]] == ["cancelled"] * 3
