@@ -27,7 +27,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from engine.errors import NovaError
 from engine.services import Services
@@ -42,15 +41,11 @@ from nova_graph.service.perform import perform
 
 _log = logging.getLogger("nova_graph.worker")
 
-BEHIND: Final = 5
-"""How much nicer the worker is than the service (nice(2))."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a worker until the service has no more jobs; returns its exit status."""
     options = _parser().parse_args(arguments)
     _die_with_service()
-    _give_way()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=options.descriptor)
     connection.set_inheritable(False)
@@ -105,12 +100,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--names-only", action="store_true", help="graphs may not name paths")
     parser.add_argument("--uploads", type=Path, help="the folder of pictures that clients sent")
     return parser
-
-
-def _give_way() -> None:
-    """Let the process that answers go before the one that computes, where both want a processor."""
-    if sys.platform != "win32":
-        os.nice(BEHIND)
 
 
 def _die_with_service() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from nodes.values import File
 from nova_graph.service.backend import Answer, QueueFull
 from nova_graph.service.bounds import Bounds, Retention
 from nova_graph.service.local import start_backend
-from nova_graph.service.worker import BEHIND
 from tests.nova_graph.service.driving import (
     OWNER,
     ended,
@@ -302,17 +300,5 @@ def test_a_closed_backend_takes_no_job(tmp_path: Path) -> None:
         with pytest.raises(QueueFull):
             await backend.submit(new_job(trivial(1)))
         assert not await backend.ready()
-
-    asyncio.run(check())
-
-
-def test_the_worker_gives_way_to_who_answers(tmp_path: Path) -> None:
-    async def check() -> None:
-        async with running(tmp_path) as backend:
-            job = await backend.submit(new_job(trivial(1)))
-            assert (await ended(backend, job)).state == "done"
-            assert backend.worker_pid is not None
-            behind = os.getpriority(os.PRIO_PROCESS, backend.worker_pid) - os.getpriority(os.PRIO_PROCESS, 0)
-            assert behind == min(BEHIND, 19 - os.getpriority(os.PRIO_PROCESS, 0))
 
     asyncio.run(check())
