@@ -99,7 +99,7 @@ class Desk:
         """
         graph = self._graph(given)
         if given.inputs or all(declared.has_default for declared in graph.inputs.values()):
-            return len(self._bind(owner, graph, given).nodes), graph.warnings
+            return len(self._bind(self._services(owner), graph, given).nodes), graph.warnings
         return len(graph.nodes), check(graph, self.runtime.registry, opener=self.library.opener)
 
     async def plan(self, owner: str, given: Given) -> Ready:
@@ -111,8 +111,8 @@ class Desk:
 
     def plan_here(self, owner: str, given: Given, look_up: LookUp | None = None) -> Ready:
         """Do in this thread what `plan` does; for `look_up` see `make_plan`."""
-        bound = self._bind(owner, self._graph(given), given)
         services = self._services(owner)
+        bound = self._bind(services, self._graph(given), given)
         plan = make_plan(bound, services, look_up)
         return Ready(given.name or CUSTOM, bound, plan, _answer(plan, services))
 
@@ -131,10 +131,9 @@ class Desk:
         check_written(graph, self.settings)
         return graph
 
-    def _bind(self, owner: str, graph: Graph, given: Given) -> Bound:
+    def _bind(self, services: Services, graph: Graph, given: Given) -> Bound:
         bound = bind(graph, self.runtime.registry, given.inputs, opener=self.library.opener)
-        assets = self._services(owner).assets
-        check_needs(bound, self.settings, lambda name: picture_size(assets, name))
+        check_needs(bound, self.settings, lambda name: picture_size(services.assets, name))
         return bound
 
     def _services(self, owner: str) -> Services:

@@ -2,12 +2,14 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field, TypeAdapter
 
 from nodes.values import File
 from nova_graph.http.bodies import JobSubmission, body_schema, read_submission
 from nova_graph.http.handing import NO_CLAIM, Claim, hand_in, handed_in_before, waited
 from nova_graph.http.kinds import JOB
+from nova_graph.http.parameters import Parameter
 from nova_graph.http.problems import Trouble, documented
 from nova_graph.http.shared import Owner, Parts, Shared, parts_of
 from nova_graph.http.views import Accepted, JobsView, JobView, PlanView, accepted_view, answer, job_view, plan_view
@@ -15,17 +17,19 @@ from nova_graph.service.backend import OVER, Job
 
 router = APIRouter(tags=["jobs"])
 
+_WAIT: Final = "Seconds to wait for the job to be over before the answer."
+
 JobId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$", description="The job's id.")]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        min_length=1,
-        max_length=200,
-        pattern="^[!-~]+$",
-        description="The same request with the same key is the same job, however often it is sent.",
-    ),
-]
-Wait = Annotated[int, Query(ge=0, le=60, description="Seconds to wait for the job to be over before the answer.")]
+Wait = Annotated[int, Query(ge=0, le=60, description=_WAIT)]
+
+IDEMPOTENCY: Final = Parameter[str | None](
+    "Idempotency-Key",
+    "header",
+    TypeAdapter(Annotated[str, Field(min_length=1, max_length=200, pattern="^[!-~]+$")]),
+    None,
+    "The same request with the same key is the same job, however often it is sent.",
+)
+WAIT: Final = Parameter("wait", "query", TypeAdapter(Annotated[int, Field(ge=0, le=60)]), 0, _WAIT)
 
 PICTURES: Final = ("image/png", "image/jpeg", "image/webp")
 
@@ -34,17 +38,12 @@ PICTURES: Final = ("image/png", "image/jpeg", "image/webp")
     "/v1/jobs",
     status_code=202,
     response_class=Response,
-    openapi_extra=body_schema("JobSubmission"),
+    openapi_extra={**body_schema("JobSubmission"), "parameters": [IDEMPOTENCY.described(), WAIT.described()]},
     responses={202: {"model": Accepted, "description": "The job is kept."}, **documented(404, 413, 415, 422, 507)},
 )
-async def submit(
-    request: Request,
-    owner: Owner,
-    idempotency_key: IdempotencyKey = None,
-    wait: Wait = 0,
-) -> Response:
+async def submit(request: Request, owner: Owner) -> Response:
     """Hand in a graph to be run; what was accepted is not lost, whatever happens to the service."""
-    parts = parts_of(request)
+    parts, wait, idempotency_key = parts_of(request), WAIT.read(request), IDEMPOTENCY.read(request)
     submission = await read_submission(request, owner, parts, JobSubmission)
     claim = NO_CLAIM
     if idempotency_key is not None:
