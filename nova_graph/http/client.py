@@ -75,11 +75,11 @@ class ServiceClient:
 
     def schema(self, graph: str) -> dict[str, Any]:
         """Return the JSON Schema of the inputs of a graph that the service knows by name."""
-        return self._json("GET", f"/v1/graphs/{graph}/schema")
+        return self._tree(self._request("GET", f"/v1/graphs/{graph}/schema"))
 
     def send_picture(self, data: bytes, media_type: str) -> str:
         """Send a picture in; returns the name that graphs call it by."""
-        return str(self._json("POST", "/v1/files", data, {"Content-Type": media_type})["name"])
+        return str(self._tree(self._request("POST", "/v1/files", data, {"Content-Type": media_type}))["name"])
 
     def submit(self, graph: str | Mapping[str, Json], inputs: Mapping[str, Json], *, key: str = "") -> dict[str, Any]:
         """Hand in a graph, by name or whole; it becomes one job, however often the request had to be sent.
@@ -89,20 +89,20 @@ class ServiceClient:
         """
         body = json.dumps({"graph": graph, "inputs": dict(inputs)}, allow_nan=False).encode()
         headers = {"Content-Type": "application/json", "Idempotency-Key": key or uuid4().hex}
-        return self._json("POST", "/v1/jobs", body, headers, patient=False)
+        return self._tree(self._request("POST", "/v1/jobs", body, headers, patient=False))
 
     def plan(self, graph: str | Mapping[str, Json], inputs: Mapping[str, Json]) -> dict[str, Any]:
         """Say what a job would do, without handing it in."""
         body = json.dumps({"graph": graph, "inputs": dict(inputs)}, allow_nan=False).encode()
-        return self._json("POST", "/v1/plan", body, {"Content-Type": "application/json"})
+        return self._tree(self._request("POST", "/v1/plan", body, {"Content-Type": "application/json"}))
 
     def job(self, job_id: str) -> dict[str, Any]:
         """Return a job as it stands."""
-        return self._json("GET", f"/v1/jobs/{job_id}")
+        return self._tree(self._request("GET", f"/v1/jobs/{job_id}"))
 
     def cancel(self, job_id: str) -> None:
         """Ask a job to stop."""
-        self._json("DELETE", f"/v1/jobs/{job_id}")
+        self._tree(self._request("DELETE", f"/v1/jobs/{job_id}"))
 
     def picture(self, path: str) -> httpx.Response:
         """Fetch a picture of a job."""
@@ -146,16 +146,7 @@ class ServiceClient:
                     yield int(line.removeprefix("id: ")), json.loads(data)
                     data = ""
 
-    def _json(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        patient: bool = True,
-    ) -> dict[str, Any]:
-        answer = self._request(method, path, body, headers, patient=patient)
+    def _tree(self, answer: httpx.Response) -> dict[str, Any]:
         try:
             tree = answer.json()
         except ValueError:

@@ -17,10 +17,7 @@ from nova_graph.service.backend import OVER, Job
 
 router = APIRouter(tags=["jobs"])
 
-_WAIT: Final = "Seconds to wait for the job to be over before the answer."
-
 JobId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$", description="The job's id.")]
-Wait = Annotated[int, Query(ge=0, le=60, description=_WAIT)]
 
 IDEMPOTENCY: Final = Parameter[str | None](
     "Idempotency-Key",
@@ -29,7 +26,13 @@ IDEMPOTENCY: Final = Parameter[str | None](
     None,
     "The same request with the same key is the same job, however often it is sent.",
 )
-WAIT: Final = Parameter("wait", "query", TypeAdapter(Annotated[int, Field(ge=0, le=60)]), 0, _WAIT)
+WAIT: Final = Parameter(
+    "wait",
+    "query",
+    TypeAdapter(Annotated[int, Field(ge=0, le=60)]),
+    0,
+    "Seconds to wait for the job to be over before the answer.",
+)
 
 PICTURES: Final = ("image/png", "image/jpeg", "image/webp")
 
@@ -73,9 +76,15 @@ async def list_jobs(
     return answer(JobsView(jobs=[job_view(job, parts.discretion) for job in jobs], next=following))
 
 
-@router.get("/v1/jobs/{job_id}", response_model=JobView, responses=documented(404, 422))
-async def show_job(owner: Owner, parts: Parts, job_id: JobId, wait: Wait = 0) -> Response:
+@router.get(
+    "/v1/jobs/{job_id}",
+    response_model=JobView,
+    openapi_extra={"parameters": [WAIT.described()]},
+    responses=documented(404, 422),
+)
+async def show_job(request: Request, owner: Owner, parts: Parts, job_id: JobId) -> Response:
     """Say how a job is doing."""
+    wait = WAIT.read(request)
     job = await waited(parts, owner, await found_job(parts, owner, job_id), wait)
     return answer(job_view(job, parts.discretion))
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from pydantic import SecretStr
 
 from engine.bound import Bound
 from engine.errors import NovaError
 from engine.values import Json
+from engine.words import Words
 from nodes.values import File
 from nova_graph.cli.commands.inputs import print_flags
 from nova_graph.cli.commands.run import Show, close_display, display, print_outputs
@@ -20,7 +21,7 @@ from nova_graph.cli.exits import UsageError
 from nova_graph.cli.flags import read_flags, read_settings
 from nova_graph.cli.interrupt import stopping
 from nova_graph.cli.opening import Given, given_inputs, is_graph_file, open_graph, open_runtime
-from nova_graph.cli.printing import harmless
+from nova_graph.cli.printing import say
 from nova_graph.cli.saving import Saved, check_folder, check_out, save_files
 from nova_graph.cli.summary import Summary
 from nova_graph.http.client import ServiceClient
@@ -60,10 +61,11 @@ def submit_graph(given: Given, options: SubmitOptions, lines: "Lines | None") ->
     with open_client(options.url) as client:
         if is_graph_file(given.path):
             check_out([bound := _own_bound(given)], options.out)
-            job = client.submit(sent_along(bound, client), {})
+            job = client.submit(sent_along(bound, Pictures(client)), {})
         else:
             check_folder(options.out)
-            job = client.submit(str(given.path), known_inputs(given, client))
+            inputs = known_inputs(given, known_words(client.schema(str(given.path))))
+            job = client.submit(str(given.path), sent_inputs(inputs, Pictures(client)))
         if lines is None:
             _print_origins(job)
         with stopping(lambda: stop_job(client, job["id"])):
@@ -82,8 +84,31 @@ def open_client(url: str) -> ServiceClient:
     return ServiceClient(url, SecretStr(os.environ.get(KEY, "")))
 
 
-def _say_absent(name: str) -> None:
-    sys.stderr.write(f"note: {harmless(name)} is no file here; the service is asked for a picture of that name\n")
+class Pictures:
+    """Sends pictures of this machine to a service, each once."""
+
+    def __init__(self, client: ServiceClient) -> None:
+        self._client = client
+        self._names: dict[str, str] = {}
+
+    def name(self, written: str) -> str:
+        """Return what the service calls a picture; a name that is no file here stays as it is. Raises NovaError."""
+        if written not in self._names:
+            self._names[written] = self._sent(written)
+        return self._names[written]
+
+    def _sent(self, written: str) -> str:
+        path = Path(written)
+        if not path.is_file():
+            say(f"note: {written} is no file here; the service is asked for a picture of that name")
+            return written
+        kind = _PICTURES.get(path.suffix.lower())
+        if kind is None:
+            raise UsageError(f"{path} is not a PNG, JPEG or WebP picture", hint="Convert it to one of these.")
+        try:
+            return self._client.send_picture(path.read_bytes(), kind)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _own_bound(given: Given) -> Bound:
@@ -93,16 +118,15 @@ def _own_bound(given: Given) -> Bound:
         return graph.bind(given_inputs(graph, given))
 
 
-def sent_along(bound: Bound, client: ServiceClient) -> dict[str, Json]:
+def sent_along(bound: Bound, pictures: Pictures) -> dict[str, Json]:
     """Send the pictures of this machine that a graph names; returns it with their names there. Raises NovaError."""
     from engine.document import document
 
     tree: Any = document(bound)
     for node, port, path, origin in _pictures(bound.nodes):
-        if not Path(path).is_file():
-            _say_absent(path)
+        name = pictures.name(path)
+        if name == path:
             continue
-        name = _send(Path(path), client)
         if origin is None:
             tree["nodes"][node]["inputs"][port] = name
         else:
@@ -124,21 +148,18 @@ def _pictures(nodes: Any) -> list[tuple[str, str, str, str | None]]:
     return found
 
 
-def known_inputs(given: Given, client: ServiceClient) -> dict[str, Json]:
-    """Return the inputs for a graph of the service; files of pictures among them are sent."""
-    words = known_words(client.schema(str(given.path)))
-    inputs = {**read_flags(given.tokens, words, given.options), **read_settings(given.settings, words)}
-    return {name: sent_picture(value, client) for name, value in inputs.items()}
+def known_inputs(given: Given, words: Mapping[str, Words]) -> dict[str, Json]:
+    """Return the inputs that the command line gives to a graph of the service; raises UsageError."""
+    return {**read_flags(given.tokens, words, given.options), **read_settings(given.settings, words)}
 
 
-def sent_picture(value: Json, client: ServiceClient) -> Json:
-    """Return what the service calls a picture of this machine, once it was sent; any other value as it is."""
-    if not isinstance(value, str) or Path(value).suffix.lower() not in _PICTURES:
-        return value
-    if Path(value).is_file():
-        return _send(Path(value), client)
-    _say_absent(value)
-    return value
+def sent_inputs(inputs: Mapping[str, Json], pictures: Pictures) -> dict[str, Json]:
+    """Return inputs as the service knows them: files of pictures among them are sent. Raises NovaError."""
+    return {name: pictures.name(value) if _is_picture(value) else value for name, value in inputs.items()}
+
+
+def _is_picture(value: Json) -> TypeGuard[str]:
+    return isinstance(value, str) and Path(value).suffix.lower() in _PICTURES
 
 
 def known_words(schema: Mapping[str, Any]) -> dict[str, dict[str, Json]]:
@@ -150,16 +171,6 @@ def known_words(schema: Mapping[str, Any]) -> dict[str, dict[str, Json]]:
             told = {key: value for key, value in declared.items() if key in ("description", "default")}
             words[name] = {"type": "seed", **bounds, **told}
     return words
-
-
-def _send(path: Path, client: ServiceClient) -> str:
-    kind = _PICTURES.get(path.suffix.lower())
-    if kind is None:
-        raise UsageError(f"{path} is not a PNG, JPEG or WebP picture", hint="Convert it to one of these.")
-    try:
-        return client.send_picture(path.read_bytes(), kind)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _print_origins(job: Mapping[str, Any]) -> None:

@@ -18,13 +18,14 @@ from nova_graph.cli.commands.graphs import count
 from nova_graph.cli.commands.run import display, print_outputs, print_seeds, say_summary
 from nova_graph.cli.commands.submit import (
     JobFailed,
+    Pictures,
     SubmitOptions,
     follow_job,
     known_inputs,
     known_words,
     open_client,
     sent_along,
-    sent_picture,
+    sent_inputs,
 )
 from nova_graph.cli.commands.sweep import save_sheet
 from nova_graph.cli.interrupt import stopping
@@ -74,19 +75,20 @@ def _own_runs(given: Given, sweeps: Sequence[str], out: Path, client: ServiceCli
         bounds = bind_runs(graph, given_inputs(graph, given), sweep)
     check_out(bounds, out)
     print_seeds(bounds[0], besides=[axis.name for axis in sweep.axes])
-    return sweep, [_Asked(sent_along(bound, client)) for bound in bounds]
+    pictures = Pictures(client)
+    return sweep, [_Asked(sent_along(bound, pictures)) for bound in bounds]
 
 
 def _known_runs(given: Given, sweeps: Sequence[str], out: Path, client: ServiceClient) -> tuple[Sweep, list[_Asked]]:
     words = known_words(client.schema(str(given.path)))
     sweep = read_sweep(sweeps, words)
-    inputs = known_inputs(given, client)
+    inputs = known_inputs(given, words)
     refuse_given(sweep, inputs)
     check_folder(out)
     swept = [axis.name for axis in sweep.axes]
     fixed = {**_seeds(words, [*inputs, *swept]), **inputs}
-    runs = [{name: sent_picture(value, client) for name, value in run.items()} for run in sweep.inputs]
-    return sweep, [_Asked(str(given.path), {**fixed, **run}) for run in runs]
+    pictures = Pictures(client)
+    return sweep, [_Asked(str(given.path), sent_inputs({**fixed, **run}, pictures)) for run in sweep.inputs]
 
 
 def _seeds(words: Mapping[str, Words], given: Sequence[str]) -> dict[str, Json]:

@@ -30,6 +30,15 @@ def size_of(path: Path) -> tuple[int, int]:
         return picture.size
 
 
+COPY = """\
+nova: 1
+inputs: {picture: {type: string}}
+nodes:
+  load: {type: LoadImage, inputs: {picture: $inputs.picture}}
+  png: {type: Serializer, inputs: {image: $load.image}}
+outputs: {file: $png.file}
+"""
+
 SMALL = ("--steps", "2", "--seed", "5")
 
 
@@ -79,10 +88,7 @@ def test_help_shows_the_flags_of_a_graph_that_only_the_service_knows(service: Se
 
 def test_pictures_of_this_machine_are_sent_in(service: Service, tmp_path: Path) -> None:
     (tmp_path / "mine.png").write_bytes(png(64, 64))
-    graph = "nova: 1\ninputs: {picture: {type: string}}\nnodes:\n"
-    graph += "  load: {type: LoadImage, inputs: {picture: $inputs.picture}}\n"
-    graph += "  png: {type: Serializer, inputs: {image: $load.image}}\noutputs: {file: $png.file}\n"
-    (tmp_path / "copy.yaml").write_text(graph)
+    (tmp_path / "copy.yaml").write_text(COPY)
     done = submit(service, tmp_path, "copy.yaml", "--picture", "mine.png")
     assert done.returncode == 0, done.stderr
     assert size_of(tmp_path / done.stdout.strip()) == (64, 64)

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.nova_graph.http.conftest import KEYS
 from tests.nova_graph.http.pictures import png
 from tests.nova_graph.http.serving import ROOT, Service, serving, wait_until_ready
-from tests.nova_graph.http.test_submit import interrupted, submit
+from tests.nova_graph.http.test_submit import COPY, interrupted, submit
 
 SUM = """\
 nova: 1
@@ -60,10 +60,7 @@ def test_pictures_have_one_seed_and_stand_on_one_sheet(service: Service, tmp_pat
 def test_swept_pictures_of_this_machine_are_sent_in(service: Service, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(64, 64))
     (tmp_path / "b.png").write_bytes(png(128, 64))
-    graph = "nova: 1\ninputs: {picture: {type: string}}\nnodes:\n"
-    graph += "  load: {type: LoadImage, inputs: {picture: $inputs.picture}}\n"
-    graph += "  png: {type: Serializer, inputs: {image: $load.image}}\noutputs: {file: $png.file}\n"
-    (tmp_path / "copy.yaml").write_text(graph)
+    (tmp_path / "copy.yaml").write_text(COPY)
     done = submit(service, tmp_path, "copy.yaml", "--sweep", "picture=a.png,b.png")
     assert done.returncode == 0, done.stderr
     sizes = []
@@ -71,6 +68,14 @@ def test_swept_pictures_of_this_machine_are_sent_in(service: Service, tmp_path: 
         with Image.open(tmp_path / line) as picture:
             sizes.append(picture.size)
     assert sizes == [(64, 64), (128, 64)]
+
+
+def test_a_picture_that_all_runs_have_is_looked_for_once(service: Service, tmp_path: Path) -> None:
+    graph = str(ROOT / "graphs" / "img2img.yaml")
+    done = submit(service, tmp_path, graph, "--picture", "yours.png", "--sweep", "steps=2,3,4")
+    assert done.stderr.count("note: yours.png is no file here") == 1
+    assert "There is no image 'yours.png'" in done.stderr
+    assert done.returncode == 3
 
 
 def test_one_that_fails_spoils_no_other(service: Service, tmp_path: Path) -> None:
